@@ -1,0 +1,151 @@
+"""What every representation can do: fit, pack, unpack, render, cost. Knows no particular one.
+
+A representation is a function of coordinates (or can be evaluated like one) with numbers that were
+fitted to one signal. `codec.py` sees representations through this page only.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.container import DecodeLimits
+from inrcodec.errors import ConfigError
+from inrcodec.signal import Signal, SignalSpec
+
+__all__ = ["Budget", "Cost", "FitGoal", "Representation", "Step", "Watch", "Window"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A run of samples on one axis: `start` <= i < `stop` of `size` that span the whole axis.
+
+    Sample i lies at (i + 0.5) / size in [0, 1]. A size other than the coded one resamples the axis.
+    """
+
+    size: int
+    start: int
+    stop: int
+
+    @staticmethod
+    def whole(size: int) -> Window:
+        """Every sample of an axis."""
+        return Window(size, 0, size)
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(slots=True)
+class Budget:
+    """How long a fit may run: until `iterations` are done, `deadline` has come, or it is cancelled.
+
+    `deadline` is a value of time.monotonic(). `cancelled` may be set from a signal handler.
+    """
+
+    iterations: int | None = None
+    deadline: float | None = None
+    cancelled: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.iterations is None and self.deadline is None:
+            raise ConfigError("a budget needs iterations or seconds")
+        if self.iterations is not None and self.iterations < 1:
+            raise ConfigError(f"iterations {self.iterations} is not at least 1")
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; infinite without one, never negative."""
+        return float("inf") if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What a fit reports from time to time."""
+
+    iteration: int
+    fraction: float
+    psnr_db: float
+    n_bytes: float
+    seconds_left: float
+
+
+Watch = Callable[[Step], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitGoal:
+    """What a fit is to minimise: J = MSE + lam * bits per grid point, MSE on the [0, 1] scale.
+
+    `n_bytes` is about how large the file should become: families size themselves by it.
+    """
+
+    lam: float
+    n_bytes: float
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What decoding costs and how many numbers are stored."""
+
+    macs_per_point: float
+    n_parameters: int
+
+
+class Representation(ABC):
+    """A fitted function of coordinates. One subclass per family; wire ids stand in the table beside it."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+
+    spec: SignalSpec
+
+    @classmethod
+    @abstractmethod
+    def fit(
+        cls,
+        signal: Signal,
+        config: object,
+        goal: FitGoal,
+        budget: Budget,
+        *,
+        start: Self | None = None,
+        watch: Watch | None = None,
+    ) -> Self:
+        """Fit to a signal. `start` is an earlier fit of the same signal to go on from.
+
+        Ends early, with the best state so far, when the budget is cancelled.
+        """
+
+    @abstractmethod
+    def pack(self) -> dict[int, bytes]:
+        """Section id -> payload; what `unpack` needs, in the order in which it is to stand in the file."""
+
+    @classmethod
+    @abstractmethod
+    def unpack(cls, sections: Mapping[int, bytes], spec: SignalSpec, limits: DecodeLimits) -> Self:
+        """The inverse of `pack`, exact to the last symbol. Raises BitstreamError, and nothing else."""
+
+    @abstractmethod
+    def render(self, windows: tuple[Window, ...]) -> NDArray[np.float32]:
+        """Values [*(len(w) for w in windows), channels] on the [0, 1] scale, one window per axis."""
+
+    @abstractmethod
+    def cost(self) -> Cost:
+        """Multiplications per point to decode, and the count of stored numbers."""
+
+    def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Values [n, channels] at coords [n, axes] in [0, 1], on the [0, 1] scale."""
+        raise ConfigError(f"{self.name} cannot be evaluated between its samples")
+
+    @property
+    def symbols(self) -> tuple[NDArray[np.int64], ...]:
+        """The coded integers, for checks that they survive a round trip exactly."""
+        raise NotImplementedError

@@ -1,0 +1,240 @@
+"""Signal: what lies between a media file and a representation.
+
+Samples keep the type of their source; `to_unit` and `from_unit` are the only road to and from the
+[0, 1] scale on which representations are fitted. Knows numpy and nothing else of the package but errors.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.errors import SignalError
+
+__all__ = ["Axis", "Kind", "Metadata", "SampleFormat", "Signal", "SignalSpec"]
+
+
+class Kind(IntEnum):
+    """What a signal is. The numbers stand in streams: append only, never reuse."""
+
+    IMAGE = 0
+    AUDIO = 1
+    VIDEO = 2
+    ARRAY = 3
+
+
+class SampleFormat(IntEnum):
+    """How a sample is stored. The numbers stand in streams: append only, never reuse."""
+
+    U8 = 0
+    U16 = 1
+    S16 = 2
+    S24 = 3
+    S32 = 4
+    F16 = 5
+    F32 = 6
+
+    @property
+    def bits(self) -> int:
+        """Bits per sample."""
+        return {"U8": 8, "U16": 16, "S16": 16, "S24": 24, "S32": 32, "F16": 16, "F32": 32}[self.name]
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The numpy type that holds it; 24-bit samples sit in the low bits of int32."""
+        names = {"U8": "u1", "U16": "u2", "S16": "i2", "S24": "i4", "S32": "i4", "F16": "f2", "F32": "f4"}
+        return np.dtype(names[self.name])
+
+    @property
+    def is_float(self) -> bool:
+        """Whether samples are floats, whose range is the signal's own."""
+        return self in (SampleFormat.F16, SampleFormat.F32)
+
+    @property
+    def nominal_range(self) -> tuple[float, float]:
+        """Smallest and largest integer value; (0, 1) for floats, which carry their own range."""
+        if self.is_float:
+            return 0.0, 1.0
+        if self in (SampleFormat.U8, SampleFormat.U16):
+            return 0.0, float((1 << self.bits) - 1)
+        return -float(1 << (self.bits - 1)), float((1 << (self.bits - 1)) - 1)
+
+
+_FORMAT_OF_DTYPE = {
+    "uint8": SampleFormat.U8,
+    "uint16": SampleFormat.U16,
+    "int16": SampleFormat.S16,
+    "int32": SampleFormat.S32,
+    "float16": SampleFormat.F16,
+    "float32": SampleFormat.F32,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """One grid axis: its name, its unit and the spacing of samples in that unit."""
+
+    name: str
+    unit: str
+    spacing: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """What a source carries beside its samples, restored on writing. None: absent.
+
+    `icc`, `exif` (TIFF structure, orientation already applied and removed) and `xmp` are the source's
+    own bytes; `dpi` is horizontal, vertical in dots per inch.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignalSpec:
+    """Everything about a signal but its samples: what a stream's header states.
+
+    `grid`: samples per axis, slowest first (image: height, width; audio: frames). `value_range`: what
+    maps to 0 and 1; the format's own for integers. `sample_rate` in Hz, for audio only.
+    """
+
+    kind: Kind
+    sample_format: SampleFormat
+    grid: tuple[int, ...]
+    channels: int
+    value_range: tuple[float, float]
+    sample_rate: int | None = None
+
+    @property
+    def n_points(self) -> int:
+        """Number of grid points: pixels of an image, frames of a sound."""
+        return math.prod(self.grid)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Names and units of the grid axes, in the order of `grid`."""
+        if self.kind is Kind.AUDIO and self.sample_rate is not None:
+            return (Axis(name="time", unit="s", spacing=1.0 / self.sample_rate),)
+        names = ("y", "x") if self.kind is Kind.IMAGE else tuple(f"axis{i}" for i in range(len(self.grid)))
+        return tuple(Axis(name=name, unit="sample", spacing=1.0) for name in names)
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration of a sound, else None."""
+        return None if self.sample_rate is None else self.grid[0] / self.sample_rate
+
+    def to_unit(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Samples of this spec's format -> float32 in [0, 1]."""
+        low, high = self.value_range
+        scale = np.float32(1.0 / (high - low)) if high > low else np.float32(0.0)
+        if self.sample_format.bits > 16:  # float32 cannot hold the difference of 24-bit integers
+            return ((samples.astype(np.float64) - low) * float(scale)).astype(np.float32)
+        return (samples.astype(np.float32) - np.float32(low)) * scale
+
+    def from_unit(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
+        """Values on the [0, 1] scale -> samples of this spec's format, clipped and rounded."""
+        low, high = self.value_range
+        wide = np.clip(values, 0.0, 1.0).astype(np.float64) * (high - low) + low
+        if self.sample_format.is_float:
+            return wide.astype(self.sample_format.dtype)
+        return np.clip(np.rint(wide), low, high).astype(self.sample_format.dtype)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Signal:
+    """Samples [*grid, channels] with their spec, metadata and, for a cut, the part of the source.
+
+    `part` is (start, stop) in samples of the first axis when only a part of the source was taken.
+    """
+
+    samples: NDArray[np.generic]
+    spec: SignalSpec
+    metadata: Metadata = field(default_factory=Metadata)
+    part: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        if spec.n_points == 0 or spec.channels == 0:
+            raise SignalError(f"empty signal: shape {self.samples.shape}")
+        if self.samples.shape != (*spec.grid, spec.channels):
+            raise SignalError(f"samples {self.samples.shape} are not {(*spec.grid, spec.channels)}")
+        if self.samples.dtype != spec.sample_format.dtype:
+            raise SignalError(f"samples of {self.samples.dtype} are not {spec.sample_format.name}")
+
+    @staticmethod
+    def image(samples: NDArray[np.generic], *, metadata: Metadata | None = None) -> Signal:
+        """An image from [height, width] or [height, width, channels]; raises SignalError for other shapes."""
+        if samples.ndim == 2:
+            samples = samples[:, :, None]
+        if samples.ndim != 3:
+            raise SignalError(f"an image has 2 or 3 dimensions, got {samples.ndim}")
+        return _checked(Kind.IMAGE, samples, metadata=metadata)
+
+    @staticmethod
+    def audio(
+        samples: NDArray[np.generic], sample_rate: int, *, sample_format: SampleFormat | None = None
+    ) -> Signal:
+        """A sound from [frames] or [frames, channels] at `sample_rate` Hz.
+
+        int32 samples are 32-bit unless `sample_format` says S24. Floats are nominally in [-1, 1].
+        """
+        if samples.ndim == 1:
+            samples = samples[:, None]
+        if samples.ndim != 2:
+            raise SignalError(f"a sound has 1 or 2 dimensions, got {samples.ndim}")
+        if not 1 <= sample_rate < 1 << 32:
+            raise SignalError(f"sample rate {sample_rate} Hz is not in [1, {(1 << 32) - 1}]")
+        return _checked(Kind.AUDIO, samples, sample_rate=sample_rate, sample_format=sample_format)
+
+    def cut(self, start: int, stop: int) -> Signal:
+        """The samples [start, stop) of the first axis, remembering where they came from."""
+        if not 0 <= start < stop <= self.spec.grid[0]:
+            raise SignalError(f"part {start}:{stop} is not within 0:{self.spec.grid[0]}")
+        grid = (stop - start, *self.spec.grid[1:])
+        spec = replace(self.spec, grid=grid)
+        return replace(self, samples=self.samples[start:stop], spec=spec, part=(start, stop))
+
+
+def _checked(
+    kind: Kind,
+    samples: NDArray[np.generic],
+    *,
+    sample_rate: int | None = None,
+    sample_format: SampleFormat | None = None,
+    metadata: Metadata | None = None,
+) -> Signal:
+    sample_format = sample_format or _FORMAT_OF_DTYPE.get(samples.dtype.name)
+    if sample_format is None:
+        raise SignalError(f"samples of {samples.dtype} are not one of {', '.join(_FORMAT_OF_DTYPE)}")
+    if 0 in samples.shape:
+        raise SignalError(f"empty signal: shape {samples.shape}")
+    spec = SignalSpec(
+        kind=kind,
+        sample_format=sample_format,
+        grid=samples.shape[:-1],
+        channels=samples.shape[-1],
+        value_range=_range_of(kind, samples, sample_format),
+        sample_rate=sample_rate,
+    )
+    return Signal(samples=samples, spec=spec, metadata=metadata or Metadata())
+
+
+def _range_of(kind: Kind, samples: NDArray[np.generic], sample_format: SampleFormat) -> tuple[float, float]:
+    if not sample_format.is_float:
+        return sample_format.nominal_range
+    finite = np.isfinite(samples)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise SignalError(f"sample {where} is {samples[where]}; samples must be finite")
+    low, high = float(samples.min()), float(samples.max())
+    if kind is Kind.AUDIO:
+        peak = max(1.0, -low, high)
+        return -peak, peak
+    return low, high
