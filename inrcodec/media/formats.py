@@ -1,0 +1,93 @@
+"""Which media formats there are, and which of them some bytes or a file name are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from inrcodec.errors import ConfigError
+from inrcodec.signal import Kind
+
+__all__ = ["FORMATS", "MediaFormat", "of_content", "of_suffix"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFormat:
+    """A media format: its name for people, what it holds, its suffixes, and whether we write it."""
+
+    name: str
+    kind: Kind
+    suffixes: tuple[str, ...]
+    writable: bool = True
+
+
+PNG = MediaFormat("PNG", Kind.IMAGE, (".png",))
+JPEG = MediaFormat("JPEG", Kind.IMAGE, (".jpg", ".jpeg"))
+WEBP = MediaFormat("WebP", Kind.IMAGE, (".webp",))
+TIFF = MediaFormat("TIFF", Kind.IMAGE, (".tif", ".tiff"))
+AVIF = MediaFormat("AVIF", Kind.IMAGE, (".avif",))
+WAV = MediaFormat("WAV", Kind.AUDIO, (".wav",))
+FLAC = MediaFormat("FLAC", Kind.AUDIO, (".flac",))
+OGG = MediaFormat("OGG", Kind.AUDIO, (".ogg", ".oga", ".opus"), writable=False)
+MP3 = MediaFormat("MP3", Kind.AUDIO, (".mp3",), writable=False)
+
+FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, WAV, FLAC, OGG, MP3)
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"\xff\xd8\xff", JPEG),
+    (b"II*\0", TIFF),
+    (b"MM\0*", TIFF),
+    (b"II+\0", TIFF),
+    (b"MM\0+", TIFF),
+    (b"fLaC", FLAC),
+    (b"OggS", OGG),
+)
+_AVIF_BRANDS = (b"avif", b"avis")
+
+
+def of_content(data: bytes, name: str) -> MediaFormat | None:
+    """The format that the bytes begin like, else None.
+
+    Only MP3 may begin with anything (a decoder looks for the first frame), so that there, and
+    nowhere else, the suffix of `name` is believed.
+    """
+    if data[:3] == b"ID3":
+        return FLAC if data[_id3_length(data) :][:4] == b"fLaC" else MP3
+    for magic, media_format in _MAGIC:
+        if data.startswith(magic):
+            return media_format
+    if data[:4] in (b"RIFF", b"RF64"):
+        return {b"WAVE": WAV, b"WEBP": WEBP}.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        brands = data[8 : int.from_bytes(data[:4], "big")][:256]
+        return AVIF if any(brand in brands for brand in _AVIF_BRANDS) else None
+    if _is_mp3_frame(data):
+        return MP3
+    return MP3 if data and PurePath(name).suffix.lower() in MP3.suffixes else None
+
+
+def of_suffix(path: str | PurePath) -> MediaFormat:
+    """The format that a file of this name is to be written in. Raises ConfigError for any other."""
+    suffix = PurePath(path).suffix.lower() or str(path).lower()
+    for media_format in FORMATS:
+        if media_format.writable and suffix in media_format.suffixes:
+            return media_format
+    known = " ".join(s for f in FORMATS if f.writable for s in f.suffixes)
+    raise ConfigError(f"output suffix '{PurePath(path).suffix or path}' is not one of {known}")
+
+
+def _id3_length(data: bytes) -> int:
+    """Bytes of the ID3v2 tag at the start: a header of 10 and a size in four 7-bit bytes."""
+    size = 0
+    for byte in data[6:10]:
+        size = size << 7 | (byte & 0x7F)
+    return size + 10
+
+
+def _is_mp3_frame(data: bytes) -> bool:
+    """Whether an MPEG audio layer III frame header (sync, no reserved rates) stands at the start."""
+    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
+        return False
+    version, layer, rates = data[1] >> 3 & 3, data[1] >> 1 & 3, data[2]
+    return version != 1 and layer == 1 and rates >> 4 != 15 and rates >> 2 & 3 != 3

@@ -1,0 +1,73 @@
+"""Sound -> WAV bytes, with nothing but numpy: the base install writes what it decodes."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.errors import ConfigError
+from inrcodec.signal import SampleFormat, Signal
+
+__all__ = ["to_bytes"]
+
+_PCM, _IEEE_FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_GUID_TAIL = bytes.fromhex("0000 0000 1000 8000 00aa 0038 9b71")
+_LARGEST = (1 << 32) - 1
+# Speakers of the usual layouts, as libsndfile and ffmpeg choose them; others get no assignment (0).
+_SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x13F, 8: 0x63F}
+
+
+def to_bytes(signal: Signal) -> bytes:
+    """A RIFF/WAVE file. Raises ConfigError for samples that WAV has no type for, or over 4 GiB.
+
+    WAVE_FORMAT_EXTENSIBLE is used where Microsoft asks for it: over 2 channels or over 16 bits.
+    Source: Microsoft, "Multiple channel audio data and WAVE files", 2007.
+    """
+    spec = signal.spec
+    assert spec.sample_rate is not None
+    payload = _little_endian(signal.samples, spec.sample_format)
+    width = len(payload) // signal.samples.size
+    block = width * spec.channels
+    if block >= 1 << 16 or spec.sample_rate * block > _LARGEST:
+        raise ConfigError(f"WAV cannot hold {spec.channels} channels at {spec.sample_rate} Hz")
+    tag = _IEEE_FLOAT if spec.sample_format.is_float else _PCM
+    fields = (spec.channels, spec.sample_rate, spec.sample_rate * block, block, 8 * width)
+    if tag == _PCM and spec.channels <= 2 and width <= 2:
+        form = struct.pack("<HHIIHH", tag, *fields)
+    else:
+        form = struct.pack("<HHIIHH", _EXTENSIBLE, *fields)
+        form += struct.pack("<HHI", 22, 8 * width, _SPEAKERS.get(spec.channels, 0))
+        form += struct.pack("<H", tag) + _GUID_TAIL
+    chunks = [(b"fmt ", form)]
+    if tag != _PCM:
+        chunks.append((b"fact", struct.pack("<I", spec.grid[0])))
+    return _riff([*chunks, (b"data", payload)])
+
+
+def _riff(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """Chunks, each padded to an even length, in a RIFF frame of type WAVE."""
+    parts = [b"WAVE"]
+    for name, payload in chunks:
+        parts += [
+            name,
+            struct.pack("<I", len(payload) & _LARGEST),
+            payload,
+            b"\0" * (len(payload) % 2),
+        ]
+    size = sum(map(len, parts))
+    if size > _LARGEST:
+        raise ConfigError(f"WAV cannot hold {size} bytes; .flac can")
+    return b"".join([b"RIFF", struct.pack("<I", size), *parts])
+
+
+def _little_endian(samples: NDArray[np.generic], sample_format: SampleFormat) -> bytes:
+    if sample_format is SampleFormat.U16:
+        raise ConfigError("WAV cannot hold U16 samples; it holds U8, S16, S24, S32 and floats")
+    if sample_format is SampleFormat.F16:
+        return samples.astype("<f4").tobytes()
+    if sample_format is SampleFormat.S24:
+        words = np.ascontiguousarray(samples, "<i4")
+        return words.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    return samples.astype(samples.dtype.newbyteorder("<"), copy=False).tobytes()
