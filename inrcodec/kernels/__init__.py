@@ -1,0 +1,42 @@
+"""The hot loops, as typed functions over numpy arrays and torch tensors.
+
+`reference.py` is their meaning. The native module replaces it where it is built and takes the
+types at hand; `backend.py` holds that choice. torch is imported only when a torch tensor comes in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.errors import ConfigError
+from inrcodec.kernels import reference
+from inrcodec.kernels.geometry import GridGeometry, GridLevel
+
+if TYPE_CHECKING:
+    import torch
+
+    Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
+else:
+    Array = TypeVar("Array")
+
+__all__ = ["GridGeometry", "GridLevel", "grid_encode"]
+
+
+def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
+    """Features [n, n_outputs] of a grid's `table` [n_entries, n_features] at `coords` [n, n_dims].
+
+    Coordinates lie in [0, 1]; others are moved to the border, NaN to 0. Torch tensors get
+    gradients for both arguments. float32 runs natively where that is built, every other float type
+    on the reference. Raises ConfigError when a shape contradicts the geometry.
+    """
+    _check_shape("coords", coords.shape, (coords.shape[0], geometry.n_dims))
+    _check_shape("table", table.shape, (geometry.n_entries, geometry.n_features))
+    return reference.grid_encode(coords, table, geometry)
+
+
+def _check_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if tuple(got) != expected:
+        raise ConfigError(f"grid_encode: {name} must have shape {list(expected)}, got {list(got)}")
