@@ -1,0 +1,335 @@
+"""How close a decoded signal is, and what it costs: numbers for tables, units in the names.
+
+Takes signals, or plain arrays [*grid, channels] with an explicit peak. Works through a signal in
+blocks of rows, so that a large photograph needs little memory beside itself. Equal signals give
+infinity where a ratio is asked for. Knows `Signal` and numpy, nothing above them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.errors import ConfigError
+from inrcodec.signal import Kind, Signal, SignalSpec
+
+__all__ = [
+    "MS_SSIM_MIN_SIDE",
+    "BdRate",
+    "Samples",
+    "bd_rate",
+    "bpp",
+    "kbps",
+    "ms_ssim",
+    "mse",
+    "peak_of",
+    "psnr_db",
+    "si_sdr_db",
+    "snr_db",
+    "ssim",
+]
+
+Samples = Signal | NDArray[np.generic]
+
+MS_SSIM_MIN_SIDE = 161
+"""Shorter sides leave less than one window at the coarsest of the five scales."""
+
+_BLOCK = 1 << 20
+_BAND = 64
+_WINDOW = 11
+_SIGMA = 1.5
+_K1, _K2 = 0.01, 0.03
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def peak_of(signal: Signal) -> float:
+    """The peak of a signal's PSNR: 2^bits - 1 for integers, max - min of the samples for floats.
+
+    Sound counts from -1 to 1, so its peak is 2 in floats and 2^bits in integers.
+    """
+    sample_format = signal.spec.sample_format
+    if signal.spec.kind is Kind.AUDIO:
+        return 2.0 if sample_format.is_float else float(1 << sample_format.bits)
+    if sample_format.is_float:
+        return float(signal.samples.max()) - float(signal.samples.min())
+    return float((1 << sample_format.bits) - 1)
+
+
+def mse(reference: Samples, decoded: Samples) -> float:
+    """Mean squared difference over all samples, in squared sample units."""
+    total, count = 0.0, 0
+    for true, other in _blocks(reference, decoded):
+        total += float(np.square(true - other).sum())
+        count += true.size
+    return total / count
+
+
+def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float:
+    """10 log10(peak^2 / MSE) over all samples; infinite for equal signals.
+
+    `peak` is `peak_of(reference)` unless it is given; plain arrays need it.
+    """
+    error = mse(reference, decoded)
+    peak = _peak(reference, peak)
+    return _decibels(peak * peak, error)
+
+
+def snr_db(reference: Samples, decoded: Samples) -> float:
+    """10 log10(energy of the reference / energy of the difference) over all samples.
+
+    Infinite for equal signals, minus infinite where the reference is silent and the other is not.
+    """
+    energy, error = 0.0, 0.0
+    for true, other in _blocks(reference, decoded):
+        energy += float(np.square(true).sum())
+        error += float(np.square(true - other).sum())
+    return _decibels(energy, error)
+
+
+def si_sdr_db(reference: Samples, decoded: Samples) -> float:
+    """SNR of each channel after the best gain on its reference, mean over channels that have sound.
+
+    No mean is removed. NaN when every channel of the reference is silent.
+    Source: Le Roux et al. 2019, eq. 5, arXiv:1811.02508.
+    """
+    products = [
+        ((true * other).sum(axis=0), np.square(true).sum(axis=0))
+        for true, other in _blocks(reference, decoded)
+    ]
+    product = np.sum([p for p, _ in products], axis=0)
+    energy = np.sum([e for _, e in products], axis=0)
+    gain = np.divide(product, energy, out=np.zeros_like(energy), where=energy > 0)
+    blocks = _blocks(reference, decoded)
+    error = np.sum([np.square(gain * true - other).sum(axis=0) for true, other in blocks], axis=0)
+    heard = [
+        _decibels(g * g * e, n)
+        for g, e, n in zip(np.ravel(gain), np.ravel(energy), np.ravel(error), strict=True)
+        if e > 0
+    ]
+    return float(np.mean(heard)) if heard else math.nan
+
+
+def ssim(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float:
+    """Structural similarity of images: 11 x 11 Gaussian window, mean over windows and channels.
+
+    Sides are at least 11 pixels. Source: Wang et al. 2004, sections III.B and III.C.
+    """
+    planes = _planes(reference, decoded)
+    smallest = min(planes[0][0].shape)
+    if smallest < _WINDOW:
+        raise ConfigError(f"ssim of an image with a side of {smallest} pixels; at least {_WINDOW}")
+    peak = _peak(reference, peak)
+    return float(np.mean([_similarity(true, other, peak)[0] for true, other in planes]))
+
+
+def ms_ssim(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float | None:
+    """Structural similarity over five scales, mean over channels; None for a side below 161 pixels.
+
+    Each scale halves the image by means of 2 x 2 pixels, the last row or column of an odd size
+    repeated; a negative term counts as 0. Source: Wang et al. 2003, eq. 7 and section 3.2.
+    """
+    planes = _planes(reference, decoded)
+    if min(planes[0][0].shape) < MS_SSIM_MIN_SIDE:
+        return None
+    peak = _peak(reference, peak)
+    return float(np.mean([_multiscale(true, other, peak) for true, other in planes]))
+
+
+def bpp(n_bytes: int, spec: SignalSpec) -> float:
+    """Bits per grid point: per pixel of an image, per frame of a sound."""
+    return 8 * n_bytes / spec.n_points
+
+
+def kbps(n_bytes: int, spec: SignalSpec) -> float:
+    """Thousands of bits per second of a sound."""
+    seconds = spec.seconds
+    if seconds is None:
+        raise ConfigError(
+            f"kbps of a signal of kind {spec.kind.name.lower()}; it needs a sample rate"
+        )
+    return 8 * n_bytes / seconds / 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BdRate:
+    """How many percent more bytes a curve takes (negative: fewer), and where that was measured.
+
+    `low_db` to `high_db` is what both curves cover, `overlap` its share of what either covers.
+    """
+
+    percent: float
+    low_db: float
+    high_db: float
+    overlap: float
+
+
+def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]) -> BdRate:
+    """Mean difference in rate of `test` over `anchor` at equal quality, by PCHIP on log-rate.
+
+    Curves are (rate, quality in dB) pairs in any order, at least two, quality rising with rate.
+    Source: Bjontegaard 2001, VCEG-M33; PCHIP: Fritsch and Butland 1984.
+    """
+    (q_anchor, r_anchor), (q_test, r_test) = _curve("anchor", anchor), _curve("test", test)
+    low, high = float(max(q_anchor[0], q_test[0])), float(min(q_anchor[-1], q_test[-1]))
+    if high <= low:
+        raise ConfigError(
+            f"curves do not overlap: anchor {q_anchor[0]:.2f}..{q_anchor[-1]:.2f} dB,"
+            f" test {q_test[0]:.2f}..{q_test[-1]:.2f} dB"
+        )
+    difference = _integral(q_test, r_test, low, high) - _integral(q_anchor, r_anchor, low, high)
+    union = float(max(q_anchor[-1], q_test[-1]) - min(q_anchor[0], q_test[0]))
+    percent = 100 * math.expm1(difference / (high - low))
+    return BdRate(percent=percent, low_db=low, high_db=high, overlap=(high - low) / union)
+
+
+def _decibels(signal_energy: float, error_energy: float) -> float:
+    if error_energy == 0:
+        return math.inf
+    return 10 * math.log10(signal_energy / error_energy) if signal_energy > 0 else -math.inf
+
+
+def _peak(reference: Samples, peak: float | None) -> float:
+    if peak is not None:
+        return peak
+    if not isinstance(reference, Signal):
+        raise ConfigError("samples without a signal need an explicit peak")
+    return peak_of(reference)
+
+
+def _pair(reference: Samples, decoded: Samples) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    true = reference.samples if isinstance(reference, Signal) else reference
+    other = decoded.samples if isinstance(decoded, Signal) else decoded
+    if true.shape != other.shape:
+        raise ConfigError(f"signals differ in shape: {true.shape} and {other.shape}")
+    if true.size == 0:
+        raise ConfigError(f"no samples to compare: shape {true.shape}")
+    return true, other
+
+
+def _blocks(
+    reference: Samples, decoded: Samples
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Both signals as float64, about a million samples at a time along the first axis."""
+    true, other = _pair(reference, decoded)
+    step = max(1, _BLOCK * len(true) // true.size)
+    for start in range(0, len(true), step):
+        rows = slice(start, start + step)
+        yield true[rows].astype(np.float64), other[rows].astype(np.float64)
+
+
+def _planes(
+    reference: Samples, decoded: Samples
+) -> list[tuple[NDArray[np.generic], NDArray[np.generic]]]:
+    """The channels [height, width] of two images, as views."""
+    true, other = _pair(reference, decoded)
+    if true.ndim not in (2, 3):
+        raise ConfigError(
+            f"similarity is of images [height, width, channels], got shape {true.shape}"
+        )
+    if true.ndim == 2:
+        return [(true, other)]
+    return [(true[..., c], other[..., c]) for c in range(true.shape[2])]
+
+
+def _blur(planes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[..., h, w] -> [..., h - 10, w - 10]: means under the Gaussian window where it fits."""
+    weights = np.exp(-0.5 * ((np.arange(_WINDOW) - _WINDOW // 2) / _SIGMA) ** 2)
+    weights /= weights.sum()
+    for axis in (-2, -1):
+        size = planes.shape[axis] - _WINDOW + 1
+        moved = np.moveaxis(planes, axis, -1)
+        blurred = weights[0] * moved[..., :size]
+        for i in range(1, _WINDOW):
+            blurred += weights[i] * moved[..., i : i + size]
+        planes = np.moveaxis(blurred, -1, axis)
+    return planes
+
+
+def _similarity(
+    true: NDArray[np.generic], other: NDArray[np.generic], peak: float
+) -> tuple[float, float]:
+    """Mean similarity of two planes, and the mean of its contrast-structure factor alone."""
+    c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
+    whole, contrast, count = 0.0, 0.0, 0
+    for top in range(0, true.shape[0] - _WINDOW + 1, _BAND):
+        rows = slice(top, top + _BAND + _WINDOW - 1)
+        x, y = true[rows].astype(np.float64), other[rows].astype(np.float64)
+        mean_x, mean_y, xx, yy, xy = _blur(np.stack((x, y, x * x, y * y, x * y)))
+        squares = mean_x * mean_x + mean_y * mean_y
+        structure = (2 * (xy - mean_x * mean_y) + c2) / (xx + yy - squares + c2)
+        whole += float((structure * (2 * mean_x * mean_y + c1) / (squares + c1)).sum())
+        contrast += float(structure.sum())
+        count += structure.size
+    return whole / count, contrast / count
+
+
+def _multiscale(true: NDArray[np.generic], other: NDArray[np.generic], peak: float) -> float:
+    product = 1.0
+    for weight in _SCALE_WEIGHTS[:-1]:
+        contrast = _similarity(true, other, peak)[1]
+        product *= max(contrast, 0.0) ** weight
+        true, other = _halved(true), _halved(other)
+    last = _similarity(true, other, peak)[0]
+    return float(product * max(last, 0.0) ** _SCALE_WEIGHTS[-1])
+
+
+def _halved(plane: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Means of 2 x 2 pixels; an odd last row or column is repeated."""
+    rows = plane[0::2].astype(np.float64)
+    rows[: plane.shape[0] // 2] += plane[1::2].astype(np.float64)
+    if plane.shape[0] % 2:
+        rows[-1] *= 2
+    halved = rows[:, 0::2].copy()
+    halved[:, : rows.shape[1] // 2] += rows[:, 1::2]
+    if rows.shape[1] % 2:
+        halved[:, -1] *= 2
+    halved *= 0.25
+    return halved
+
+
+def _curve(
+    name: str, points: Sequence[tuple[float, float]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Quality and log-rate of a curve, sorted by rate."""
+    values = np.array(sorted(points), dtype=np.float64).reshape(-1, 2)
+    if len(values) < 2:
+        raise ConfigError(f"{name} curve has {len(values)} points; at least 2")
+    if not (np.isfinite(values).all() and values[0, 0] > 0):
+        raise ConfigError(f"{name} curve has a rate or quality that is not finite and positive")
+    rate, quality = values[:, 0], values[:, 1]
+    if not (np.diff(rate) > 0).all() or not (np.diff(quality) > 0).all():
+        raise ConfigError(
+            f"{name} curve does not rise: {[(float(r), float(q)) for r, q in values]}"
+        )
+    return quality, np.log(rate)
+
+
+def _slopes(widths: NDArray[np.float64], secants: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PCHIP's slopes at the points between and around increasing pieces."""
+    if len(secants) == 1:
+        return np.repeat(secants, 2)
+    before, after = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
+    inner = (before + after) / (before / secants[:-1] + after / secants[1:])
+    ends = [
+        ((2 * w[0] + w[1]) * s[0] - w[0] * s[1]) / (w[0] + w[1])
+        for w, s in ((widths, secants), (widths[::-1], secants[::-1]))
+    ]
+    return np.array([max(ends[0], 0.0), *inner, max(ends[1], 0.0)])
+
+
+def _integral(x: NDArray[np.float64], y: NDArray[np.float64], low: float, high: float) -> float:
+    """Integral from `low` to `high` of the PCHIP curve through increasing (x, y)."""
+    widths, rises = np.diff(x), np.diff(y)
+    slopes = _slopes(widths, rises / widths)
+    first, last = widths * slopes[:-1], widths * slopes[1:]
+    square, cube = 3 * rises - 2 * first - last, first + last - 2 * rises
+
+    def antiderivative(position: float) -> NDArray[np.float64]:
+        t = np.clip((position - x[:-1]) / widths, 0.0, 1.0)
+        return t * (y[:-1] + t * (first / 2 + t * (square / 3 + t * cube / 4)))
+
+    return float((widths * (antiderivative(high) - antiderivative(low))).sum())
