@@ -1,0 +1,101 @@
+"""Symbols <-> 32-bit words: the only module that imports constriction.
+
+Integer counts c_i with sum 2^24 are given as the float weights c_i - 1. constriction adds 1 to each
+and leaves a free mass of exactly sum(c_i - 1), so its cumulative counts are ours and its words are
+those of the plain range coder in `docs/format.md`.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.entropy.tables import TOTAL
+from inrcodec.errors import ConfigError, CorruptError
+
+__all__ = ["SymbolDecoder", "SymbolEncoder"]
+
+_Model = constriction.stream.model.Categorical
+
+
+class SymbolEncoder:
+    """Codes runs of symbols, each run by its own table, into one string of words."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def put(self, symbols: NDArray[np.integer], counts: NDArray[np.int64]) -> None:
+        """Code symbols by counts [2M + 1] of -M..M. Raises ConfigError for a symbol outside."""
+        max_symbol = _max_symbol_of(counts)
+        flat = np.asarray(symbols, dtype=np.int64).ravel()
+        if flat.size == 0:
+            return
+        low, high = int(flat.min()), int(flat.max())
+        if low < -max_symbol or high > max_symbol:
+            raise ConfigError(
+                f"symbols in [{low}, {high}] are not all in [{-max_symbol}, {max_symbol}]"
+            )
+        if max_symbol > 0:
+            self._coder.encode((flat + max_symbol).astype(np.int32), _model_of(counts))
+
+    def finish(self) -> bytes:
+        """The words so far, little-endian; none if every symbol was certain."""
+        return _words_of(self._coder)
+
+
+class SymbolDecoder:
+    """Gives back the runs of one SymbolEncoder, in order and with the same tables.
+
+    Raises CorruptError at once for a length that is not in whole words. Most words decode to some
+    symbols, and symbols past the end come without complaint, so nothing is certain before `finish`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % 4:
+            raise CorruptError(f"coded symbols of {len(data)} bytes are not in whole 4-byte words")
+        words = np.frombuffer(data, dtype="<u4").astype(np.uint32)
+        self._data = data
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._echo = constriction.stream.queue.RangeEncoder()
+
+    def take(self, n: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The next n symbols [n], coded by counts [2M + 1] of -M..M. The caller bounds n."""
+        max_symbol = _max_symbol_of(counts)
+        if n == 0 or max_symbol == 0:
+            return np.zeros(n, dtype=np.int64)
+        model = _model_of(counts)
+        try:
+            raw = self._coder.decode(model, n)
+        except AssertionError:  # constriction: words that point above the last cumulative count
+            raise CorruptError("coded symbols hold words that no encoder writes") from None
+        self._echo.encode(raw, model)
+        return cast("NDArray[np.int64]", raw.astype(np.int64) - max_symbol)
+
+    def finish(self) -> None:
+        """Raise CorruptError unless the words are exactly those that code the symbols taken.
+
+        This catches words left over, words that ran out, and words that no encoder writes.
+        """
+        if _words_of(self._echo) != self._data:
+            raise CorruptError(
+                f"{len(self._data)} bytes of coded symbols do not end with the last symbol"
+            )
+
+
+def _words_of(coder: constriction.stream.queue.RangeEncoder) -> bytes:
+    return cast("bytes", coder.get_compressed().astype("<u4").tobytes())
+
+
+def _max_symbol_of(counts: NDArray[np.int64]) -> int:
+    assert counts.ndim == 1, counts.shape
+    assert counts.size % 2 == 1, counts.size
+    assert counts.min() >= 1, "a count below 1"
+    assert counts.sum() == TOTAL, "counts do not sum to 2^24"
+    return counts.size // 2
+
+
+def _model_of(counts: NDArray[np.int64]) -> object:
+    return _Model((counts - 1).astype(np.float64), lazy=False, perfect=False)
