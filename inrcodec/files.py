@@ -1,4 +1,7 @@
-"""Whole files in and out: `-` is a pipe, and a file appears complete or not at all."""
+"""Whole files in and out: `-` is a pipe, and a file appears complete or not at all.
+
+A device or a named pipe is written as it is, never replaced.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["check_writable", "read_bytes", "write_bytes"]
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a file, or of standard input for `-`. Raises SignalError if it cannot be read."""
+    """The bytes of a file, or of standard input for `-`. Raises SignalError if there are none."""
     if str(path) == "-":
         return sys.stdin.buffer.read()
     try:
@@ -31,14 +34,18 @@ def check_writable(path: str | Path, *, force: bool) -> None:
     target = Path(path)
     if target.is_dir():
         raise ConfigError(f"output {path} is a folder")
+    if _is_device(target):
+        return
     if target.exists() and not force:
         raise ConfigError(f"output {path} exists; -f overwrites it")
     if not target.parent.is_dir():
         raise ConfigError(f"output folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK):
+        raise ConfigError(f"output folder {target.parent} is not writable")
 
 
 def write_bytes(path: str | Path, data: bytes, *, force: bool = True) -> None:
-    """Write a whole file through a temporary name in the same folder, or to standard output for `-`.
+    """Write a whole file by a temporary name in the same folder, or standard output for `-`.
 
     Raises ConfigError as `check_writable` does, and OSError when the disk does not take it; then
     nothing is left behind.
@@ -49,7 +56,24 @@ def write_bytes(path: str | Path, data: bytes, *, force: bool = True) -> None:
         sys.stdout.buffer.flush()
         return
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".part")
+    try:
+        if _is_device(target):
+            target.write_bytes(data)
+        else:
+            _replace(target, data)
+    except OSError as error:  # name the output, not the temporary file
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _is_device(path: Path) -> bool:
+    """Whether something stands there that is neither a file nor a folder."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _replace(target: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".part"
+    )
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
