@@ -40,6 +40,7 @@ MAX_RANK = 4
 _ID_MASK = 0x3F
 _OPTIONAL = 0x40
 _LAST = 0x80
+_LARGEST_HALF = 65504.0
 _RANKS = {Kind.IMAGE: 2, Kind.AUDIO: 1, Kind.VIDEO: 3}
 
 
@@ -95,7 +96,10 @@ class Stream:
     def to_bytes(self) -> bytes:
         """The file. Raises SignalError for a resolution that cannot be stored."""
         payloads = {SectionId.HEAD: _head_to_bytes(self.spec, self.representation_id)}
-        payloads |= {SectionId(key): payload for key, payload in self.sections.items()}
+        for key, payload in self.sections.items():
+            assert key != SectionId.HEAD, "a representation does not write the header"
+            assert not SectionId(key).optional, f"section {key} is not a representation's"
+            payloads[SectionId(key)] = payload
         payloads |= _metadata_to_payloads(self.metadata)
         if self.part_start is not None:
             payloads[SectionId.PART] = _varints_to_bytes(self.part_start)
@@ -255,17 +259,8 @@ def _read_head(reader: ByteReader, limits: DecodeLimits) -> tuple[SignalSpec, in
     sizes = tuple(_read_positive(reader, "size") for _ in range(rank))
     channels = _read_positive(reader, "channel count")
     sample_rate = _read_positive(reader, "sample rate") if kind is Kind.AUDIO else None
-    value_range = sample_format.nominal_range
-    if sample_format.is_float:
-        value_range = reader.f32(), reader.f32()
-    if value_range[0] > value_range[1]:
-        raise CorruptError("HEAD has a value range upside down", offset=reader.offset)
+    value_range = _read_range(reader, sample_format)
     reader.finish()
-    if channels > limits.max_channels:
-        raise LimitError(f"{channels} channels are over the limit of {limits.max_channels}")
-    n_samples = math.prod(sizes) * channels
-    if n_samples > limits.max_samples:
-        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
     spec = SignalSpec(
         kind=kind,
         sample_format=sample_format,
@@ -274,7 +269,16 @@ def _read_head(reader: ByteReader, limits: DecodeLimits) -> tuple[SignalSpec, in
         value_range=value_range,
         sample_rate=sample_rate,
     )
+    _check_size(spec, limits)
     return spec, representation_id
+
+
+def _check_size(spec: SignalSpec, limits: DecodeLimits) -> None:
+    if spec.channels > limits.max_channels:
+        raise LimitError(f"{spec.channels} channels are over the limit of {limits.max_channels}")
+    n_samples = spec.n_points * spec.channels
+    if n_samples > limits.max_samples:
+        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
 
 
 def _read_kind(reader: ByteReader) -> tuple[Kind, SampleFormat]:
@@ -293,6 +297,17 @@ def _read_rank(reader: ByteReader) -> int:
     if not 1 <= rank <= MAX_RANK:
         raise UnsupportedError(f"array rank {rank} is not in [1, {MAX_RANK}]", offset=offset)
     return rank
+
+
+def _read_range(reader: ByteReader, sample_format: SampleFormat) -> tuple[float, float]:
+    if not sample_format.is_float:
+        return sample_format.nominal_range
+    offset = reader.offset
+    low, high = reader.f32(), reader.f32()
+    largest = _LARGEST_HALF if sample_format is SampleFormat.F16 else math.inf
+    if not -largest <= low <= high <= largest:
+        raise CorruptError(f"HEAD has the value range {low:g} to {high:g}", offset=offset)
+    return low, high
 
 
 def _read_positive(reader: ByteReader, what: str) -> int:
