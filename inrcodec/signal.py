@@ -1,7 +1,7 @@
 """Signal: what lies between a media file and a representation.
 
 Samples keep the type of their source; `to_unit` and `from_unit` are the only road to and from the
-[0, 1] scale on which representations are fitted. Knows numpy and nothing else of the package but errors.
+[0, 1] scale on which representations are fitted. Knows numpy and, of the package, errors alone.
 """
 
 from __future__ import annotations
@@ -41,12 +41,22 @@ class SampleFormat(IntEnum):
     @property
     def bits(self) -> int:
         """Bits per sample."""
-        return {"U8": 8, "U16": 16, "S16": 16, "S24": 24, "S32": 32, "F16": 16, "F32": 32}[self.name]
+        return {"U8": 8, "U16": 16, "S16": 16, "S24": 24, "S32": 32, "F16": 16, "F32": 32}[
+            self.name
+        ]
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """The numpy type that holds it; 24-bit samples sit in the low bits of int32."""
-        names = {"U8": "u1", "U16": "u2", "S16": "i2", "S24": "i4", "S32": "i4", "F16": "f2", "F32": "f4"}
+        names = {
+            "U8": "u1",
+            "U16": "u2",
+            "S16": "i2",
+            "S24": "i4",
+            "S32": "i4",
+            "F16": "f2",
+            "F32": "f4",
+        }
         return np.dtype(names[self.name])
 
     @property
@@ -87,8 +97,8 @@ class Axis:
 class Metadata:
     """What a source carries beside its samples, restored on writing. None: absent.
 
-    `icc`, `exif` (TIFF structure, orientation already applied and removed) and `xmp` are the source's
-    own bytes; `dpi` is horizontal, vertical in dots per inch.
+    `icc`, `exif` (TIFF structure, orientation already applied and removed) and `xmp` are the
+    source's own bytes; `dpi` is horizontal, vertical in dots per inch.
     """
 
     icc: bytes | None = None
@@ -101,8 +111,8 @@ class Metadata:
 class SignalSpec:
     """Everything about a signal but its samples: what a stream's header states.
 
-    `grid`: samples per axis, slowest first (image: height, width; audio: frames). `value_range`: what
-    maps to 0 and 1; the format's own for integers. `sample_rate` in Hz, for audio only.
+    `grid`: samples per axis, slowest first (image: height, width; audio: frames). `value_range`:
+    what maps to 0 and 1; the format's own for integers. `sample_rate` in Hz, for audio only.
     """
 
     kind: Kind
@@ -122,7 +132,11 @@ class SignalSpec:
         """Names and units of the grid axes, in the order of `grid`."""
         if self.kind is Kind.AUDIO and self.sample_rate is not None:
             return (Axis(name="time", unit="s", spacing=1.0 / self.sample_rate),)
-        names = ("y", "x") if self.kind is Kind.IMAGE else tuple(f"axis{i}" for i in range(len(self.grid)))
+        names = (
+            ("y", "x")
+            if self.kind is Kind.IMAGE
+            else tuple(f"axis{i}" for i in range(len(self.grid)))
+        )
         return tuple(Axis(name=name, unit="sample", spacing=1.0) for name in names)
 
     @property
@@ -133,18 +147,21 @@ class SignalSpec:
     def to_unit(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
         """Samples of this spec's format -> float32 in [0, 1]."""
         low, high = self.value_range
-        scale = np.float32(1.0 / (high - low)) if high > low else np.float32(0.0)
+        scale = 1.0 / (high - low) if high > low else 0.0
         if self.sample_format.bits > 16:  # float32 cannot hold the difference of 24-bit integers
-            return ((samples.astype(np.float64) - low) * float(scale)).astype(np.float32)
-        return (samples.astype(np.float32) - np.float32(low)) * scale
+            wide = (samples.astype(np.float64) - low) * scale
+            return wide.astype(np.float32)
+        narrow = samples.astype(np.float32) - np.float32(low)
+        return narrow * np.float32(scale)
 
     def from_unit(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
         """Values on the [0, 1] scale -> samples of this spec's format, clipped and rounded."""
         low, high = self.value_range
         wide = np.clip(values, 0.0, 1.0).astype(np.float64) * (high - low) + low
-        if self.sample_format.is_float:
-            return wide.astype(self.sample_format.dtype)
-        return np.clip(np.rint(wide), low, high).astype(self.sample_format.dtype)
+        if not self.sample_format.is_float:
+            wide = np.clip(np.rint(wide), low, high)
+        samples: NDArray[np.generic] = wide.astype(self.sample_format.dtype)
+        return samples
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -170,7 +187,7 @@ class Signal:
 
     @staticmethod
     def image(samples: NDArray[np.generic], *, metadata: Metadata | None = None) -> Signal:
-        """An image from [height, width] or [height, width, channels]; raises SignalError for other shapes."""
+        """An image from [height, width] or [height, width, channels]; SignalError for others."""
         if samples.ndim == 2:
             samples = samples[:, :, None]
         if samples.ndim != 3:
@@ -212,7 +229,9 @@ def _checked(
 ) -> Signal:
     sample_format = sample_format or _FORMAT_OF_DTYPE.get(samples.dtype.name)
     if sample_format is None:
-        raise SignalError(f"samples of {samples.dtype} are not one of {', '.join(_FORMAT_OF_DTYPE)}")
+        raise SignalError(
+            f"samples of {samples.dtype} are not one of {', '.join(_FORMAT_OF_DTYPE)}"
+        )
     if 0 in samples.shape:
         raise SignalError(f"empty signal: shape {samples.shape}")
     spec = SignalSpec(
@@ -226,7 +245,9 @@ def _checked(
     return Signal(samples=samples, spec=spec, metadata=metadata or Metadata())
 
 
-def _range_of(kind: Kind, samples: NDArray[np.generic], sample_format: SampleFormat) -> tuple[float, float]:
+def _range_of(
+    kind: Kind, samples: NDArray[np.generic], sample_format: SampleFormat
+) -> tuple[float, float]:
     if not sample_format.is_float:
         return sample_format.nominal_range
     finite = np.isfinite(samples)

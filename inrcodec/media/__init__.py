@@ -7,6 +7,8 @@ lists all that could not be kept.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +37,8 @@ def read(source: str | Path | bytes) -> Signal:
     """
     data, name = _load(source)
     notes: list[str] = []
-    signal = _parse(data, name, notes)
+    with _named(name):
+        signal = _parse(data, _format_of(data, name), notes)
     _warn(name, notes)
     return signal
 
@@ -43,8 +46,10 @@ def read(source: str | Path | bytes) -> Signal:
 def probe(source: str | Path | bytes) -> MediaInfo:
     """What `read` would give, from the header alone where that suffices."""
     data, name = _load(source)
-    spec = _parse(data, name, []).spec
-    return MediaInfo(kind=spec.kind, format=_format_of(data, name).name, spec=spec)
+    media_format = _format_of(data, name)
+    with _named(name):
+        spec = _spec_of(data, media_format) or _parse(data, media_format, []).spec
+    return MediaInfo(kind=spec.kind, format=media_format.name, spec=spec)
 
 
 def write(signal: Signal, path: str | Path, *, force: bool = True) -> None:
@@ -63,23 +68,40 @@ def to_bytes(signal: Signal, suffix: str) -> bytes:
     if media_format.kind is not signal.spec.kind:
         raise ConfigError(f"{media_format.name} cannot hold {signal.spec.kind.name.lower()}")
     notes: list[str] = []
-    data = _compose(signal, media_format)
+    data = _compose(signal, media_format, notes)
     _warn(f"output {suffix}", notes)
     return data
 
 
-def _parse(data: bytes, name: str, notes: list[str]) -> Signal:
+def _parse(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
     from inrcodec.media import audio, image
 
-    if _format_of(data, name).kind is Kind.AUDIO:
-        return audio.read(data, name, notes)
-    return image.read(data, name, notes)
+    reader = audio.read if media_format.kind is Kind.AUDIO else image.read
+    return reader(data, media_format, notes)
 
 
-def _compose(signal: Signal, media_format: MediaFormat) -> bytes:
-    from inrcodec.media import image, wav
+def _spec_of(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
+    from inrcodec.media import audio, image
 
-    return wav.to_bytes(signal) if media_format is WAV else image.to_bytes(signal, media_format)
+    prober = audio.probe if media_format.kind is Kind.AUDIO else image.probe
+    return prober(data, media_format)
+
+
+def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
+    from inrcodec.media import audio, image, wav
+
+    if media_format.kind is Kind.IMAGE:
+        return image.to_bytes(signal, media_format, notes)
+    return wav.to_bytes(signal) if media_format is WAV else audio.to_flac(signal)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Put the name of the source before the message of a SignalError."""
+    try:
+        yield
+    except SignalError as error:
+        raise SignalError(f"cannot read {name}: {error}") from None
 
 
 def _load(source: str | Path | bytes) -> tuple[bytes, str]:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.errors import MissingExtraError, SignalError
-from inrcodec.media.guard import guarded
-from inrcodec.signal import SampleFormat, Signal
+from inrcodec.errors import ConfigError, MissingExtraError, SignalError
+from inrcodec.media import audio_frames, formats
+from inrcodec.media.formats import MediaFormat
+from inrcodec.media.guard import MAX_SAMPLES, guarded
+from inrcodec.signal import Kind, SampleFormat, Signal, SignalSpec
 
 if TYPE_CHECKING:
     import types
 
-__all__ = ["read"]
+    from soundfile import SoundFile
+
+__all__ = ["probe", "read", "to_flac"]
 
 _FORMAT_OF_SUBTYPE = {
     "PCM_U8": SampleFormat.U8,
@@ -25,36 +32,172 @@ _FORMAT_OF_SUBTYPE = {
     "PCM_32": SampleFormat.S32,
     "FLOAT": SampleFormat.F32,
     "DOUBLE": SampleFormat.F32,
+    "ULAW": SampleFormat.S16,
+    "ALAW": SampleFormat.S16,
+    "IMA_ADPCM": SampleFormat.S16,
+    "MS_ADPCM": SampleFormat.S16,
+    "GSM610": SampleFormat.S16,
 }
+_SUBTYPE_OF_FLAC = {
+    SampleFormat.U8: "PCM_S8",
+    SampleFormat.S16: "PCM_16",
+    SampleFormat.S24: "PCM_24",
+}
+_FLAC_CHANNELS, _FLAC_RATE = 8, 655350
+_BLOCK = 1 << 20
+_TAGS_OF_THE_FILE = ("software", "encoder")
 
 
-def read(data: bytes, name: str, notes: list[str]) -> Signal:
-    """A sound from the bytes of a WAV, FLAC, OGG or MP3 file."""
-    soundfile = _soundfile()
-    with guarded(name, notes), soundfile.SoundFile(io.BytesIO(data)) as file:
-        sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype, SampleFormat.S16)
-        if sample_format is SampleFormat.F32:
-            samples = file.read(dtype="float32", always_2d=True)
+def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
+    """A sound from the bytes of a file of a known format. Raises SignalError, MissingExtraError.
+
+    Lossy files have no sample type of their own. They become 16-bit, as players play them, unless a
+    peak beyond full scale would be clipped; then they stay float.
+    """
+    with guarded(notes), _open(data, media_format) as file:
+        audio_frames.check_whole(data, media_format)
+        notes += audio_frames.dropped_parts(data, media_format)
+        tags = (tag for tag in file.copy_metadata() if tag not in _TAGS_OF_THE_FILE)
+        notes += [f"tag {tag} is dropped" for tag in tags]
+        if file.subtype == "DOUBLE":
+            notes.append("64-bit floats are read as 32-bit")
+        sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype)
+        if sample_format is None:
+            samples = _as_16_bit(_frames_of(file, "float32"))
+        elif sample_format.is_float:
+            samples = _frames_of(file, "float32")
         else:
             wide = "int16" if sample_format.bits <= 16 else "int32"
-            samples = _narrow(file.read(dtype=wide, always_2d=True), sample_format)
-        rate = file.samplerate
-    if samples.size == 0:
-        raise SignalError(f"{name} holds no samples")
+            samples = _narrow(_frames_of(file, wide), sample_format)
+        rate = int(file.samplerate)
     return Signal.audio(samples, rate, sample_format=sample_format)
 
 
-def _narrow(samples: NDArray[np.signedinteger], sample_format: SampleFormat) -> NDArray[np.generic]:
+def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
+    """The spec from the header alone, or None if it takes the samples: floats and lossy files."""
+    with guarded([]), _open(data, media_format) as file:
+        sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype, SampleFormat.F32)
+        frames, channels, rate = int(file.frames), int(file.channels), int(file.samplerate)
+    if sample_format.is_float or not 0 < frames * channels <= MAX_SAMPLES:
+        return None
+    return SignalSpec(
+        kind=Kind.AUDIO,
+        sample_format=sample_format,
+        grid=(frames,),
+        channels=channels,
+        value_range=sample_format.nominal_range,
+        sample_rate=rate,
+    )
+
+
+def to_flac(signal: Signal) -> bytes:
+    """A FLAC file. Raises ConfigError for floats, 32-bit samples, over 8 channels and odd rates."""
+    spec = signal.spec
+    subtype = _SUBTYPE_OF_FLAC.get(spec.sample_format)
+    if subtype is None:
+        raise ConfigError(f"FLAC cannot hold {spec.sample_format.name} samples; .wav can")
+    if spec.channels > _FLAC_CHANNELS:
+        raise ConfigError(f"FLAC cannot hold {spec.channels} channels (at most 8); .wav can")
+    rate = spec.sample_rate
+    assert rate is not None
+    if rate > _FLAC_RATE or (rate > 65535 and rate % 10):
+        raise ConfigError(f"FLAC cannot hold a sample rate of {rate} Hz; .wav can")
+    sink = io.BytesIO()
+    wide = _widen(signal.samples, spec.sample_format)
+    _soundfile("writing FLAC").write(sink, wide, rate, format="FLAC", subtype=subtype)
+    return sink.getvalue()
+
+
+def _frames_of(file: SoundFile, dtype: str) -> NDArray[np.generic]:
+    """All samples [frames, channels], in blocks, so that no header makes us allocate."""
+    blocks, n_frames, expected = [], 0, int(file.frames)
+    while len(block := _block_of(file, dtype, n_frames)):
+        blocks.append(block)
+        n_frames += len(block)
+        if n_frames * file.channels > MAX_SAMPLES:
+            raise SignalError(f"sound of {expected} frames is over {MAX_SAMPLES} samples")
+    if n_frames == 0:
+        raise SignalError("no samples")
+    if n_frames < expected:
+        raise SignalError(f"sound ends after {n_frames} of {expected} frames")
+    return np.concatenate(blocks)
+
+
+def _block_of(file: SoundFile, dtype: str, start: int) -> NDArray[np.generic]:
+    try:
+        block: NDArray[np.generic] = file.read(
+            max(1, _BLOCK // file.channels), dtype=dtype, always_2d=True
+        )
+    except _soundfile("reading sound").LibsndfileError:
+        raise SignalError(f"sound ends or is damaged after frame {start}") from None
+    return block
+
+
+def _as_16_bit(samples: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Floats in [-1, 1] -> int16; floats as they are if that would clip."""
+    wide = np.rint(samples.astype(np.float32, copy=False) * np.float32(1 << 15))
+    if not np.isfinite(wide).all() or np.abs(wide).max() > 1 << 15:
+        return samples
+    clipped: NDArray[np.generic] = np.minimum(wide, (1 << 15) - 1).astype(np.int16)
+    return clipped
+
+
+def _narrow(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArray[np.generic]:
     """libsndfile's integers fill their type from the top: shift those of 8 and 24 bits down."""
     if sample_format is SampleFormat.U8:
-        return ((samples >> 8) + 128).astype(np.uint8)
-    return samples >> 8 if sample_format is SampleFormat.S24 else samples
+        return ((samples.astype(np.int16, copy=False) >> 8) + 128).astype(np.uint8)
+    if sample_format is SampleFormat.S24:
+        return samples.astype(np.int32, copy=False) >> 8
+    return samples
 
 
-def _soundfile() -> types.ModuleType:
+def _widen(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArray[np.generic]:
+    """The inverse of `_narrow`."""
+    if sample_format is SampleFormat.U8:
+        return (samples.astype(np.int16) - 128) << 8
+    return samples.astype(np.int32) << 8 if sample_format is SampleFormat.S24 else samples
+
+
+@contextmanager
+def _open(data: bytes, media_format: MediaFormat) -> Iterator[SoundFile]:
+    """libsndfile on the bytes. It tells MP3 by the suffix of a name only, or by an ID3 tag."""
+    soundfile = _soundfile("reading sound")
+    with _silenced(media_format is formats.MP3):
+        try:
+            file = soundfile.SoundFile(io.BytesIO(data))
+        except soundfile.LibsndfileError as error:
+            raise SignalError(
+                f"not a readable {media_format.name} file: {error.error_string}"
+            ) from None
+        with file:
+            yield file
+
+
+@contextmanager
+def _silenced(active: bool) -> Iterator[None]:
+    """Point file descriptor 2 elsewhere: libmpg123 writes its complaints there by itself."""
+    if not active:
+        yield
+        return
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
+
+
+def _soundfile(what: str) -> types.ModuleType:
     try:
         import soundfile
-    except ImportError:
-        raise MissingExtraError("reading sound", extra="audio") from None
+    except (ImportError, OSError):  # OSError: the package is there, libsndfile is not
+        raise MissingExtraError(what, extra="audio") from None
     module: types.ModuleType = soundfile
     return module

@@ -86,7 +86,7 @@ def _id3_length(data: bytes) -> int:
 
 
 def _is_mp3_frame(data: bytes) -> bool:
-    """Whether an MPEG audio layer III frame header (sync, no reserved rates) stands at the start."""
+    """Whether the header of an MPEG audio layer III frame stands at the start."""
     if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
         return False
     version, layer, rates = data[1] >> 3 & 3, data[1] >> 1 & 3, data[2]

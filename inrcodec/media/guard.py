@@ -1,7 +1,7 @@
-"""The fence around the libraries that parse foreign bytes.
+"""The fence around everything that parses foreign bytes.
 
-Whatever they raise on hostile bytes becomes a SignalError of one line, and whatever they warn of or
-log joins the notes from which `read` and `write` make their one warning.
+Whatever a parser raises on hostile bytes becomes a SignalError of one line, and whatever it warns
+of or logs joins the notes from which `read` makes its one warning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from contextlib import contextmanager
 
 from inrcodec.errors import InrcodecError, SignalError
 
-__all__ = ["PARSER_ERRORS", "guarded"]
+__all__ = ["MAX_SAMPLES", "PARSER_ERRORS", "check_size", "guarded", "one_line"]
+
+MAX_SAMPLES = 1 << 28
+"""Most samples that are read from one file: as many as a decoder allows by default."""
 
 PARSER_ERRORS = (
     ArithmeticError,  # ZeroDivisionError, OverflowError: sizes of zero or beyond a C long
@@ -28,59 +31,75 @@ PARSER_ERRORS = (
     RuntimeError,  # libsndfile, libavif, recursion
     SyntaxError,  # Pillow, for "broken PNG" and the like
     TypeError,
-    ValueError,  # tifffile, numpy, unicode
+    ValueError,  # ours, tifffile's, numpy's, unicode
     struct.error,
     zlib.error,
 )
-"""What Pillow, tifffile, pypng and soundfile were seen to raise on damaged files."""
+"""What our parsers, Pillow, tifffile and soundfile raise on damaged files."""
 
 
 @contextmanager
-def guarded(name: str, notes: list[str]) -> Iterator[None]:
-    """Run a parser on the bytes of `name`: errors become SignalError, warnings become notes."""
+def guarded(notes: list[str]) -> Iterator[None]:
+    """Run a parser: its errors become SignalError, its warnings notes."""
     from PIL import Image
 
-    handler = _NoteHandler(notes)
-    logger = logging.getLogger("tifffile")
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
+    foreign: tuple[type[Exception], ...] = (*PARSER_ERRORS, *_tiff_errors())
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, _tifffile_log_in(notes):
             warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
-        notes.extend(_one_line(str(warning.message)) for warning in caught)
+        notes.extend(one_line(str(warning.message)) for warning in caught)
     except InrcodecError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise SignalError(f"{name} is too large: {_one_line(str(error))}") from None
-    except (*PARSER_ERRORS, *_foreign_errors()) as error:
-        raise SignalError(
-            f"cannot read {name}: {_one_line(str(error)) or type(error).__name__}"
-        ) from None
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+        raise SignalError(f"image too large: {one_line(str(error))}") from None
+    except foreign as error:
+        raise SignalError(one_line(str(error)) or type(error).__name__) from None
 
 
-def _foreign_errors() -> tuple[type[Exception], ...]:
-    """The libraries' own exceptions that derive from Exception directly."""
-    import png
-    from tifffile import TiffFileError
+def check_size(width: int, height: int, channels: int) -> None:
+    """Refuse, before allocation, images beyond Pillow's guard or the count of samples we read."""
+    from PIL import Image
 
-    return png.Error, TiffFileError
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and width * height > most:
+        raise SignalError(f"image of {width} x {height} pixels is over the limit of {most} pixels")
+    if width * height * channels > MAX_SAMPLES:
+        raise SignalError(f"image of {width} x {height} x {channels} samples is over {MAX_SAMPLES}")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """At most 200 characters without line breaks."""
     return " ".join(text.split())[:200]
 
 
-class _NoteHandler(logging.Handler):
-    """Collects what tifffile logs, which would otherwise go to stderr."""
+def _tiff_errors() -> tuple[type[Exception], ...]:
+    """tifffile's error derives from Exception; without tifffile loaded nothing can raise it."""
+    import sys
 
+    module = sys.modules.get("tifffile")
+    return () if module is None else (module.TiffFileError,)
+
+
+@contextmanager
+def _tifffile_log_in(notes: list[str]) -> Iterator[None]:
+    """What tifffile logs goes to the notes, not to standard error."""
+    logger = logging.getLogger("tifffile")
+    handler, propagate = _NoteHandler(notes), logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)
+
+
+class _NoteHandler(logging.Handler):
     def __init__(self, notes: list[str]) -> None:
         super().__init__(logging.WARNING)
         self.notes = notes
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.notes.append(_one_line(record.getMessage()))
+        self.notes.append(one_line(record.getMessage()))

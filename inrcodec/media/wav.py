@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from inrcodec.errors import ConfigError
 from inrcodec.signal import SampleFormat, Signal
 
-__all__ = ["to_bytes"]
+__all__ = ["SPEAKERS", "to_bytes"]
 
 _PCM, _IEEE_FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _GUID_TAIL = bytes.fromhex("0000 0000 1000 8000 00aa 0038 9b71")
 _LARGEST = (1 << 32) - 1
 # Speakers of the usual layouts, as libsndfile and ffmpeg choose them; others get no assignment (0).
-_SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x13F, 8: 0x63F}
+SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x13F, 8: 0x63F}
 
 
 def to_bytes(signal: Signal) -> bytes:
@@ -38,7 +38,7 @@ def to_bytes(signal: Signal) -> bytes:
         form = struct.pack("<HHIIHH", tag, *fields)
     else:
         form = struct.pack("<HHIIHH", _EXTENSIBLE, *fields)
-        form += struct.pack("<HHI", 22, 8 * width, _SPEAKERS.get(spec.channels, 0))
+        form += struct.pack("<HHI", 22, 8 * width, SPEAKERS.get(spec.channels, 0))
         form += struct.pack("<H", tag) + _GUID_TAIL
     chunks = [(b"fmt ", form)]
     if tag != _PCM:
