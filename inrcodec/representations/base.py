@@ -6,6 +6,7 @@ fitted to one signal. `codec.py` sees representations through this page only.
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -42,22 +43,28 @@ class Window:
         return self.stop - self.start
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """How long a fit may run: until `iterations` are done, `deadline` has come, or it is cancelled.
 
-    `deadline` is a value of time.monotonic(). `cancelled` may be set from a signal handler.
+    `deadline` is a value of time.monotonic(). `cancel` may be set from another thread or a signal
+    handler.
     """
 
     iterations: int | None = None
     deadline: float | None = None
-    cancelled: bool = field(default=False, compare=False)
+    cancel: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         if self.iterations is None and self.deadline is None:
             raise ConfigError("a budget needs iterations or seconds")
         if self.iterations is not None and self.iterations < 1:
             raise ConfigError(f"iterations {self.iterations} is not at least 1")
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether to stop now, with the best state so far."""
+        return self.cancel.is_set()
 
     @property
     def seconds_left(self) -> float:
@@ -100,7 +107,7 @@ class Cost:
 
 
 class Representation(ABC):
-    """A fitted function of coordinates. One subclass per family; wire ids stand in the table beside it."""
+    """A fitted function of coordinates. One subclass per family, listed in the table beside this."""
 
     name: ClassVar[str]
     Config: ClassVar[type]
@@ -126,16 +133,16 @@ class Representation(ABC):
 
     @abstractmethod
     def pack(self) -> dict[int, bytes]:
-        """Section id -> payload; what `unpack` needs, in the order in which it is to stand in the file."""
+        """Section id -> payload, in the order of the file: what `unpack` needs."""
 
     @classmethod
     @abstractmethod
     def unpack(cls, sections: Mapping[int, bytes], spec: SignalSpec, limits: DecodeLimits) -> Self:
-        """The inverse of `pack`, exact to the last symbol. Raises BitstreamError, and nothing else."""
+        """The inverse of `pack`, exact to the last symbol. Raises BitstreamError only."""
 
     @abstractmethod
     def render(self, windows: tuple[Window, ...]) -> NDArray[np.float32]:
-        """Values [*(len(w) for w in windows), channels] on the [0, 1] scale, one window per axis."""
+        """Values [*lengths of the windows, channels] on the [0, 1] scale; one window per axis."""
 
     @abstractmethod
     def cost(self) -> Cost:
@@ -146,6 +153,11 @@ class Representation(ABC):
         raise ConfigError(f"{self.name} cannot be evaluated between its samples")
 
     @property
+    @abstractmethod
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
         """The coded integers, for checks that they survive a round trip exactly."""
-        raise NotImplementedError
+
+    @property
+    @abstractmethod
+    def iterations(self) -> int:
+        """Iterations that its last fit took; 0 after `unpack`."""

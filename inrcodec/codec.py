@@ -1,0 +1,99 @@
+"""The pipeline in one place: a fitted representation into bytes, bytes into a signal.
+
+Knows representations by their table only. The rate is the length of what `encode` returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from inrcodec.container import DecodeLimits, Stream
+from inrcodec.errors import InrcodecError, LimitError
+from inrcodec.representations import by_id, id_of
+from inrcodec.representations.base import Budget, FitGoal, Representation, Watch, Window
+from inrcodec.signal import Signal
+
+__all__ = ["Encoded", "decode", "encode", "render", "unpack"]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A file, and the representation that its bytes hold."""
+
+    data: bytes
+    representation: Representation
+
+
+def encode(
+    signal: Signal,
+    representation: type[Representation],
+    config: object,
+    goal: FitGoal,
+    *,
+    budget: Budget,
+    start: Representation | None = None,
+    watch: Watch | None = None,
+    verify: bool = True,
+) -> Encoded:
+    """Fit, pack and frame; then, with `verify`, read back and compare every integer."""
+    fitted = representation.fit(signal, config, goal, budget, start=start, watch=watch)
+    stream = Stream(
+        spec=signal.spec,
+        representation_id=id_of(representation),
+        sections=fitted.pack(),
+        metadata=signal.metadata,
+        part_start=None if signal.part is None else signal.part[0],
+    )
+    data = stream.to_bytes()
+    if verify:
+        check_decodes(data, fitted)
+    return Encoded(data, fitted)
+
+
+def check_decodes(data: bytes, fitted: Representation) -> None:
+    """Raise InrcodecError unless the bytes give exactly the integers that were fitted."""
+    limits = DecodeLimits()
+    _, decoded = unpack(data, limits)
+    pairs = zip(fitted.symbols, decoded.symbols, strict=True)
+    if not all(np.array_equal(mine, theirs) for mine, theirs in pairs):
+        raise InrcodecError("the encoded stream does not decode to what was encoded")
+
+
+def unpack(data: bytes, limits: DecodeLimits | None = None) -> tuple[Stream, Representation]:
+    """The stream and the representation that bytes hold. Raises BitstreamError only."""
+    limits = limits or DecodeLimits()
+    stream = Stream.from_bytes(data, limits)
+    family = by_id(stream.representation_id)
+    return stream, family.unpack(stream.sections, stream.spec, limits)
+
+
+def decode(data: bytes, *, limits: DecodeLimits | None = None) -> Signal:
+    """The signal that bytes hold. Raises BitstreamError, and nothing else."""
+    stream, representation = unpack(data, limits)
+    return render(stream, representation, limits=limits)
+
+
+def render(
+    stream: Stream,
+    representation: Representation,
+    *,
+    windows: tuple[Window, ...] | None = None,
+    limits: DecodeLimits | None = None,
+) -> Signal:
+    """Evaluate at the coded samples, or at those of `windows`. Raises LimitError beforehand."""
+    limits = limits or DecodeLimits()
+    spec = stream.spec
+    windows = windows or tuple(Window.whole(size) for size in spec.grid)
+    spec = replace(spec, grid=tuple(len(window) for window in windows))
+    macs = representation.cost().macs_per_point * spec.n_points
+    if macs > limits.max_macs:
+        raise LimitError(f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}")
+    if spec.n_points * spec.channels > limits.max_samples:
+        n_samples = spec.n_points * spec.channels
+        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
+    samples = spec.from_unit(representation.render(windows))
+    start = stream.part_start
+    part = None if start is None else (start, start + stream.spec.grid[0])
+    return Signal(samples=samples, spec=spec, metadata=stream.metadata, part=part)

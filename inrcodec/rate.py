@@ -1,0 +1,389 @@
+"""Targets in users' terms: one search around `encode`, each fit going on from the one before.
+
+Every target is reached by moving lambda, the price of a bit. A first, longest fit starts from a
+guess; shorter ones then follow the slope that was seen. Only real file lengths and real decoded
+signals are compared with the target.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+
+from inrcodec import codec, metrics, presets
+from inrcodec.container import breakdown
+from inrcodec.errors import ConfigError
+from inrcodec.representations import by_name
+from inrcodec.representations.base import Budget, FitGoal, Representation, Watch
+from inrcodec.signal import Kind, Signal, SignalSpec
+
+__all__ = ["EncodeRequest", "EncodeResult", "Measure", "Target", "encode_to_target"]
+
+Measure = Literal["quality", "lambda", "size", "bpp", "psnr", "kbps", "snr"]
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "quality": (0.0, 100.0),
+    "lambda": (1e-12, 1e3),
+    "size": (64.0, 2.0**30),
+    "bpp": (1e-4, 256.0),
+    "psnr": (1.0, 120.0),
+    "kbps": (0.01, 1e5),
+    "snr": (0.1, 120.0),
+}
+_AUTO = "hashgrid"
+_DB_TOLERANCE = 0.1
+_SIZE_TOLERANCE = 0.02
+_AIM = 0.99  # of a wanted size, which a file must not exceed
+_SHARES = {
+    "lam": (1.0,),
+    "bytes": (0.5, 0.14, 0.12, 0.1, 0.14),
+    "mse": (0.3, 0.3, 0.16, 0.12, 0.12),
+}
+_SLOPES = {"bytes": -0.3, "mse": 0.4}  # of log(value) over log(lambda), until two fits were seen
+_SLOPE_CHANGE = 8.0
+_LARGEST_MOVE = math.log(8.0)
+_REFIT_MOVE = math.log(2.0)
+_TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the file is to reach: one measure and its value.
+
+    quality 0 to 100; lambda in mean square error per bit per point; size in bytes; bpp in bits per
+    point; psnr and snr in dB; kbps in 1000 bits per second. Raises ConfigError off range.
+    """
+
+    measure: Measure = "quality"
+    value: float = 75.0
+
+    def __post_init__(self) -> None:
+        if self.measure not in get_args(Measure):
+            raise ConfigError(f"target '{self.measure}' is not one of {get_args(Measure)}")
+        low, high = _RANGES[self.measure]
+        if not low <= self.value <= high:
+            raise ConfigError(f"{self.measure} {self.value:g} is not in [{low:g}, {high:g}]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeRequest:
+    """Everything that decides a file beside the signal.
+
+    `seconds`: wall time of the whole command; `iterations`: of all fits together; neither: those
+    of the preset. `options`: fields of the model's Config.
+    """
+
+    model: str = "auto"
+    target: Target = field(default_factory=Target)
+    preset: str = "medium"
+    seconds: float | None = None
+    iterations: int | None = None
+    seed: int = 0
+    verify: bool = True
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        presets.by_name(self.preset)
+        if self.model != "auto":
+            by_name(self.model)
+        if self.seconds is not None and not 0.0 < self.seconds < 1e7:
+            raise ConfigError(f"time {self.seconds:g} s is not in (0, 1e7)")
+        if self.iterations is not None and not 1 <= self.iterations <= 10**9:
+            raise ConfigError(f"iterations {self.iterations} is not in [1, 1e9]")
+
+    @property
+    def representation(self) -> type[Representation]:
+        """The representation that `model` stands for."""
+        return by_name(_AUTO if self.model == "auto" else self.model)
+
+    def config(self) -> object:
+        """The representation's Config with the options. Raises ConfigError for unknown ones."""
+        try:
+            return self.representation.Config(**self.options)
+        except TypeError:
+            raise ConfigError(
+                f"{self.representation.name} does not take all of {', '.join(self.options)}"
+            ) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeResult:
+    """A file with what is known of it. `signal` is what it decodes to."""
+
+    data: bytes
+    signal: Signal
+    reached: bool
+    cancelled: bool
+    iterations: int
+    seconds: float
+    model: str
+    breakdown: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """A target on the scale of the search: a lambda, a length in bytes, or a mean square error."""
+
+    scale: Literal["lam", "bytes", "mse"]
+    value: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(target: Target, spec: SignalSpec, variance: float) -> _Aim:
+        """The aim of a target. Raises ConfigError if the signal has no such measure."""
+        if target.measure in ("quality", "lambda"):
+            lam = target.value if target.measure == "lambda" else _lambda_of(target.value)
+            if target.measure == "quality" and spec.kind is Kind.AUDIO:
+                lam *= variance / _TYPICAL_VARIANCE
+            return _Aim("lam", lam, 0.0, math.inf)
+        if target.measure in ("psnr", "snr"):
+            power = 1.0 if target.measure == "psnr" else variance
+            decibels = (target.value, target.value + _DB_TOLERANCE, target.value - _DB_TOLERANCE)
+            return _Aim("mse", *(power * 10.0 ** (-value / 10.0) for value in decibels))
+        n_bytes = _bytes_of(target, spec)
+        above = 1.0 if target.measure == "size" else 1.0 + _SIZE_TOLERANCE
+        return _Aim("bytes", _AIM * n_bytes, (1.0 - _SIZE_TOLERANCE) * n_bytes, above * n_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One fit of a search: its file, and what it achieved on the scale of the aim."""
+
+    lam: float
+    n_bytes: float
+    encoded: codec.Encoded
+    achieved: float
+
+    def decoded(self) -> Signal:
+        """What the file decodes to."""
+        return codec.decode(self.encoded.data)
+
+
+def encode_to_target(
+    signal: Signal,
+    request: EncodeRequest,
+    *,
+    started: float | None = None,
+    watch: Watch | None = None,
+    cancel: threading.Event | None = None,
+) -> EncodeResult:
+    """Encode a signal to a target. `started`: time.monotonic() when the command began.
+
+    Raises ConfigError for a target that the signal has no measure for. A target that is missed is
+    no error: `reached` is False and the nearest file is given.
+    """
+    started = time.monotonic() if started is None else started
+    search = _Search(signal, request, started, watch=watch, cancel=cancel or threading.Event())
+    best = search.run()
+    return EncodeResult(
+        data=best.encoded.data,
+        signal=best.decoded(),
+        reached=search.reached(best),
+        cancelled=search.cancel.is_set(),
+        iterations=search.iterations,
+        seconds=time.monotonic() - started,
+        model=request.representation.name,
+        breakdown=breakdown(best.encoded.data),
+    )
+
+
+class _Search:
+    """The fits of one request, and which of them is the best."""
+
+    def __init__(
+        self,
+        signal: Signal,
+        request: EncodeRequest,
+        started: float,
+        *,
+        watch: Watch | None,
+        cancel: threading.Event,
+    ) -> None:
+        self._signal, self._request, self._watch = signal, request, watch
+        self._config = request.config()
+        self._variance = _variance(signal)
+        self._aim = _Aim.of(request.target, signal.spec, self._variance)
+        self._end = None if request.seconds is None else started + request.seconds
+        self._count = request.iterations
+        if self._count is None and self._end is None:
+            self._count = presets.by_name(request.preset).iterations
+        self._decode_seconds = 1.5e-6 * signal.spec.n_points
+        self._tries: list[_Try] = []
+        self.cancel = cancel
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of all fits together."""
+        return sum(one.encoded.representation.iterations for one in self._tries)
+
+    def run(self) -> _Try:
+        """Try until the budget is spent; give the best."""
+        for share, share_left in _shares_of(self._aim.scale):
+            budget = self._budget(share / share_left, share)
+            if self._tries and (budget is None or self.cancel.is_set()):
+                break
+            lam = self._next_lambda() if self._tries else self._first_lambda()
+            self._tries.append(self._attempt(lam, budget or Budget(iterations=1)))
+        return min(reversed(self._tries), key=self._rank)
+
+    def reached(self, one: _Try) -> bool:
+        """Whether a try hits the target within its tolerance."""
+        return self._aim.low <= one.achieved <= self._aim.high
+
+    # --- one fit ---------------------------------------------------------------------------------
+
+    def _budget(self, share_of_time: float, share_of_count: float) -> Budget | None:
+        """A share of the seconds that are left and of all iterations; None if nothing is left."""
+        deadline, iterations = None, None
+        if self._end is not None:
+            now = time.monotonic()
+            decodes = share_of_count / share_of_time if self._aim.scale == "mse" else 1.0
+            left = self._end - now - self._decode_seconds * (1.0 + decodes)
+            if left <= 0.0:
+                return None
+            deadline = now + left * share_of_time
+        if self._count is not None:
+            left_count = self._count - self.iterations
+            if left_count <= 0:
+                return None
+            iterations = min(max(1, round(self._count * share_of_count)), left_count)
+        return Budget(iterations=iterations, deadline=deadline, cancel=self.cancel)
+
+    def _attempt(self, lam: float, budget: Budget) -> _Try:
+        n_bytes, start = self._plan(lam)
+        encoded = codec.encode(
+            self._signal,
+            self._request.representation,
+            self._config,
+            FitGoal(lam=lam, n_bytes=n_bytes, seed=self._request.seed),
+            budget=budget,
+            start=start,
+            watch=self._watch,
+            verify=self._request.verify,
+        )
+        return _Try(lam, n_bytes, encoded, self._achieved(lam, encoded))
+
+    def _plan(self, lam: float) -> tuple[float, Representation | None]:
+        """The size to fit for, and the fit to go on from, unless lambda moved too far from it."""
+        if self._aim.scale == "bytes":
+            n_bytes = self._aim.value
+        else:
+            n_bytes = _expected_bytes(lam, self._signal.spec, self._variance)
+        if not self._tries:
+            return n_bytes, None
+        last = self._tries[-1]
+        moved = abs(math.log(n_bytes / last.n_bytes)) > _REFIT_MOVE
+        if moved and len(self._tries) == 1:
+            return n_bytes, None
+        return last.n_bytes, last.encoded.representation
+
+    def _achieved(self, lam: float, encoded: codec.Encoded) -> float:
+        if self._aim.scale == "lam":
+            return lam
+        if self._aim.scale == "bytes":
+            return float(len(encoded.data))
+        began = time.monotonic()
+        decoded = codec.decode(encoded.data)
+        mse = _unit_mse(self._signal, decoded)
+        self._decode_seconds = time.monotonic() - began
+        return mse
+
+    # --- where to look next ----------------------------------------------------------------------
+
+    def _first_lambda(self) -> float:
+        if self._aim.scale == "lam":
+            return self._aim.value
+        spec = self._signal.spec
+        if self._aim.scale == "bytes":
+            return _expected_lambda(8.0 * self._aim.value / spec.n_points, self._variance)
+        bits = (self._aim.value / (_ERROR_AT_ONE_BIT * self._variance)) ** (-1.0 / _ERROR_POWER)
+        return _expected_lambda(bits, self._variance)
+
+    def _next_lambda(self) -> float:
+        """Along the slope of the last two fits, from the last one to the aim."""
+        last = self._tries[-1]
+        off = math.log(self._aim.value / max(last.achieved, 1e-30))
+        move = off / self._slope()
+        return last.lam * math.exp(min(max(move, -_LARGEST_MOVE), _LARGEST_MOVE))
+
+    def _slope(self) -> float:
+        guess = _SLOPES[self._aim.scale]
+        if len(self._tries) < 2:
+            return guess
+        before, last = self._tries[-2:]
+        run = math.log(last.lam / before.lam)
+        if abs(run) < 0.02:
+            return guess
+        rise = math.log(max(last.achieved, 1e-30) / max(before.achieved, 1e-30))
+        steepness = rise / run / guess
+        return guess * min(max(steepness, 1.0 / _SLOPE_CHANGE), _SLOPE_CHANGE)
+
+    def _rank(self, one: _Try) -> tuple[bool, bool, float]:
+        """Reached first; then, for sizes, what is not too large; then what is nearest."""
+        too_large = self._aim.scale == "bytes" and one.achieved > self._aim.high
+        miss = abs(math.log(max(one.achieved, 1e-30) / max(self._aim.value, 1e-30)))
+        if self.reached(one):
+            return False, False, 0.0 if self._aim.scale != "mse" else float(len(one.encoded.data))
+        return True, too_large, miss
+
+
+# --- what a bit is worth: guesses that only decide where a search begins --------------------------
+
+_ERROR_AT_ONE_BIT = 0.021  # of the variance: measured on photographs
+_ERROR_POWER = 0.65
+
+
+def _lambda_of(quality: float) -> float:
+    """0.1 at quality 0, falling by a factor of 1000 to quality 100."""
+    return float(10.0 ** (-1.0 - 0.03 * quality))
+
+
+def _expected_lambda(bits_per_point: float, variance: float) -> float:
+    """Slope of mse = variance * 0.021 * bits^-0.65."""
+    slope = _ERROR_POWER * _ERROR_AT_ONE_BIT * bits_per_point ** (-1.0 - _ERROR_POWER)
+    return float(max(variance, 1e-9) * slope)
+
+
+def _expected_bytes(lam: float, spec: SignalSpec, variance: float) -> float:
+    """The inverse of `_expected_lambda`, as a file length within reason."""
+    slope = lam / max(variance, 1e-9) / (_ERROR_POWER * _ERROR_AT_ONE_BIT)
+    bits = min(
+        slope ** (-1.0 / (1.0 + _ERROR_POWER)), float(spec.sample_format.bits * spec.channels)
+    )
+    return float(max(bits * spec.n_points / 8.0, 200.0))
+
+
+def _bytes_of(target: Target, spec: SignalSpec) -> float:
+    if target.measure == "bpp":
+        return target.value * spec.n_points / 8.0
+    if target.measure == "kbps":
+        if spec.seconds is None:
+            raise ConfigError(f"kbps is a measure of sounds, not of this {spec.kind.name.lower()}")
+        return target.value * 1000.0 * spec.seconds / 8.0
+    return target.value
+
+
+def _variance(signal: Signal) -> float:
+    """Mean square of what is around each channel's mean, on the [0, 1] scale."""
+    values = signal.spec.to_unit(signal.samples).reshape(signal.spec.n_points, -1)
+    return max(float(values.var(axis=0, dtype=np.float64).mean()), 1e-12)
+
+
+def _unit_mse(signal: Signal, decoded: Signal) -> float:
+    low, high = signal.spec.value_range
+    return metrics.mse(signal, decoded) / max(high - low, 1e-30) ** 2
+
+
+def _shares_of(scale: str) -> Iterator[tuple[float, float]]:
+    """The shares of a search, each with the sum of it and those after it."""
+    left = 1.0
+    for share in _SHARES[scale]:
+        yield share, left
+        left -= share

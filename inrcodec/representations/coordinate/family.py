@@ -1,0 +1,144 @@
+"""CoordinateRepresentation: what all coordinate networks share, around the formula of each.
+
+A family states its `Config`, its `Network` and the `Recipe` of its fit, and how large a network a
+goal calls for; everything else is here.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.container import DecodeLimits
+from inrcodec.errors import ConfigError, MissingExtraError, SignalError
+from inrcodec.representations.base import Budget, Cost, FitGoal, Representation, Watch, Window
+from inrcodec.representations.coordinate.coords import axis_coords, point_coords
+from inrcodec.representations.coordinate.network import Network
+from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.signal import Signal, SignalSpec
+
+if TYPE_CHECKING:
+    from inrcodec.representations.coordinate.fit import Fitted
+
+__all__ = ["CoordinateRepresentation", "RecipeFields"]
+
+_PART_POINTS = 1 << 14
+RecipeFields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinateRepresentation(Representation):
+    """A network of coordinates, fitted to a signal and stored as integers."""
+
+    network_family: ClassVar[type[Network]]
+    recipe: ClassVar[RecipeFields]
+
+    spec: SignalSpec
+    packed: Packed
+    iterations: int = 0
+
+    @classmethod
+    @abstractmethod
+    def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> Network:
+        """The network that a goal calls for; fields that `config` states are obeyed."""
+
+    @classmethod
+    def fit(
+        cls,
+        signal: Signal,
+        config: object,
+        goal: FitGoal,
+        budget: Budget,
+        *,
+        start: Self | None = None,
+        watch: Watch | None = None,
+    ) -> Self:
+        """Fit to a signal; a `start` keeps its network. Raises ConfigError, SignalError."""
+        fit = _import_fit()
+        spec = signal.spec
+        if len(spec.grid) > 4:
+            raise SignalError(f"{cls.name} takes 1 to 4 axes, got {len(spec.grid)}")
+        if not isinstance(config, cls.Config):
+            raise ConfigError(f"{cls.name} takes a {cls.Config.__name__}, got {config!r}")
+        values = spec.to_unit(signal.samples).reshape(spec.n_points, spec.channels)
+        network = cls.network_for(config, spec, goal) if start is None else start.packed.network
+        output = OutputScale.of(values) if start is None else start.packed.output
+        data = fit.FitData(
+            grid=spec.grid, targets=output.to_targets(values), mse_scale=output.factor**2
+        )
+        del values
+        earlier = None if start is None else _as_fitted(start, fit)
+        recipe = fit.Recipe(**cls.recipe)
+        fitted = fit.fit_network(
+            network, data, goal, budget, recipe=recipe, start=earlier, watch=watch
+        )
+        packed = Packed(network, output, fitted.step_indices, fitted.symbols)
+        return cls(spec, packed, fitted.iterations)
+
+    def pack(self) -> dict[int, bytes]:
+        """MODEL and SYMBOLS."""
+        return self.packed.to_sections()
+
+    @classmethod
+    def unpack(cls, sections: Mapping[int, bytes], spec: SignalSpec, limits: DecodeLimits) -> Self:
+        """The inverse of `pack`. Raises BitstreamError."""
+        return cls(spec, Packed.from_sections(sections, cls.network_family, spec, limits))
+
+    def render(self, windows: tuple[Window, ...]) -> NDArray[np.float32]:
+        """Values [*grid, channels] on the [0, 1] scale, evaluated in parts on all cores."""
+        axes = tuple(axis_coords(window) for window in windows)
+        shape = tuple(len(axis) for axis in axes)
+        values = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
+
+        def fill(begin: int) -> None:
+            end = min(begin + _PART_POINTS, len(values))
+            values[begin:end] = self.sample(point_coords(axes, np.arange(begin, end)))
+
+        with ThreadPoolExecutor(_n_cores()) as pool:
+            list(pool.map(fill, range(0, len(values), _PART_POINTS)))
+        return values.reshape(*shape, self.spec.channels)
+
+    def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Values [n, channels] at coords [n, axes] in [0, 1], on the [0, 1] scale."""
+        if coords.ndim != 2 or coords.shape[1] != len(self.spec.grid):
+            raise ConfigError(f"coords {coords.shape} are not [n, {len(self.spec.grid)}]")
+        points = np.ascontiguousarray(coords, dtype=np.float32)
+        outputs = self.packed.network.apply(self.packed.tensors(), points)
+        return self.packed.output.to_values(outputs)
+
+    def cost(self) -> Cost:
+        """Multiplications per point to decode, and the count of stored numbers."""
+        network = self.packed.network
+        return Cost(macs_per_point=network.macs_per_point(), n_parameters=network.n_parameters)
+
+    @property
+    def symbols(self) -> tuple[NDArray[np.int64], ...]:
+        """The coded integers, tensor by tensor."""
+        return self.packed.symbols
+
+
+def _import_fit() -> Any:
+    try:
+        from inrcodec.representations.coordinate import fit
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("encoding", extra="fit") from None
+    return fit
+
+
+def _as_fitted(start: CoordinateRepresentation, fit: Any) -> Fitted:
+    packed = start.packed
+    fitted: Fitted = fit.Fitted(symbols=packed.symbols, step_indices=packed.step_indices)
+    return fitted
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

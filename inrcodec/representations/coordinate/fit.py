@@ -1,0 +1,336 @@
+"""The training loop of coordinate networks: minibatches of points, Adam, quantization in the loop.
+
+All values of a network lie in one flat vector; each tensor has a step of its own that is fitted
+with it. First the values are free (or carry quantization noise), then they are rounded as they will
+be stored, and the loss is J = MSE + lam * bits per point. The best rounded state is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inrcodec.errors import SignalError
+from inrcodec.quantize import nearest_index, quantize, relaxed
+from inrcodec.representations.base import Budget, FitGoal, Step, Watch, Window
+from inrcodec.representations.coordinate.coords import axis_coords, point_coords
+from inrcodec.representations.coordinate.network import Network
+
+__all__ = ["FitData", "Fitted", "Recipe", "fit_network"]
+
+_EVALUATION_POINTS = 1 << 16
+_PART_POINTS = 1 << 13
+_PERMUTED_POINTS = 1 << 22
+_MAX_ROLLBACKS = 8
+_CHECKS = 24
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How a family is best fitted.
+
+    `batch_points` per iteration; values are rounded from the fraction `hard_from` of the budget on,
+    before that they are `free` or carry `noise`; `resumed_rate` scales the learning rates of a fit
+    that goes on from an earlier one, which rounds from its beginning.
+    """
+
+    batch_points: int
+    hard_from: float
+    soft: Literal["free", "noise"]
+    step_rate: float = 1e-2
+    resumed_rate: float = 0.3
+    beta2: float = 0.99
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitData:
+    """The points to fit: `targets` [n_points, channels], row-major over `grid`; any affine scale.
+
+    `mse_scale` turns the mean square error of the targets into that of the [0, 1] scale.
+    """
+
+    grid: tuple[int, ...]
+    targets: NDArray[np.float32]
+    mse_scale: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """Integers and step indices, one per tensor: all that is stored of a fit."""
+
+    symbols: tuple[NDArray[np.int64], ...]
+    step_indices: tuple[int, ...]
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A state to come back to, with its cost J, mean square error and bits."""
+
+    units: Tensor
+    log2_steps: Tensor
+    cost: float = math.inf
+    mse: float = math.inf
+    bits: float = math.inf
+
+
+def fit_network(
+    network: Network,
+    data: FitData,
+    goal: FitGoal,
+    budget: Budget,
+    *,
+    recipe: Recipe,
+    start: Fitted | None = None,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Fit a network to points. Raises SignalError if every attempt diverges."""
+    fitter = _Fitter(network, data, goal, recipe=recipe, start=start)
+    clock = _Clock(budget)
+    next_check = 0.0
+    while clock.fraction < 1.0 and not budget.cancelled:
+        if not fitter.step(clock.fraction):
+            fitter.roll_back()
+        clock.iterations += 1
+        if clock.fraction >= next_check and fitter.is_hard(clock.fraction):
+            fitter.keep_best()
+        if clock.fraction >= next_check:
+            next_check += 1.0 / _CHECKS
+            if watch is not None:
+                watch(fitter.report(clock))
+    fitter.keep_best()
+    return fitter.result(clock.iterations)
+
+
+class _Clock:
+    """How much of a budget is spent."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._began = time.monotonic()
+        self._seconds = budget.seconds_left
+        self.iterations = 0
+
+    @property
+    def fraction(self) -> float:
+        """Share of the iterations or of the time that is spent, whichever is more; 1 is all."""
+        by_time = (time.monotonic() - self._began) / self._seconds if self._seconds > 0 else 1.0
+        limit = self._budget.iterations
+        by_count = 0.0 if limit is None else self.iterations / limit
+        if self.iterations == 0:
+            return 0.0  # one iteration at least, so that there is something to store
+        return min(1.0, max(by_time, by_count))
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the budget is spent, by the pace so far."""
+        fraction = max(self.fraction, 1e-6)
+        return (time.monotonic() - self._began) * (1.0 - fraction) / fraction
+
+
+class _Fitter:
+    """The state of one fit and the steps that change it.
+
+    Values are kept in units of their learning rates, so that one Adam moves them all; costs are
+    computed on the scale of the targets.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: FitData,
+        goal: FitGoal,
+        *,
+        recipe: Recipe,
+        start: Fitted | None,
+    ) -> None:
+        self._network, self._data, self._recipe = network, data, recipe
+        self._specs = network.tensors()
+        self._sizes = [spec.size for spec in self._specs]
+        self._counts = torch.tensor(self._sizes)
+        self._lam_per_point = goal.lam / data.mse_scale / len(data.targets)
+        self._random = torch.Generator().manual_seed(goal.seed)
+        self._resumed = start is not None
+        self._hardened = self._resumed or recipe.soft == "noise"
+        rates = torch.tensor([spec.learning_rate for spec in self._specs])
+        self._rates = torch.repeat_interleave(rates, self._counts)
+        first = self._beginning() if start is None else self._resume(start)
+        self._units = first.units.clone().requires_grad_()
+        self._log2_steps = first.log2_steps.clone().requires_grad_()
+        self._best = self._safe = first
+        self._slowdown, self._rollbacks = 1.0, 0
+        self._batches = _batches(len(data.targets), recipe.batch_points, self._random)
+        self._axes = tuple(axis_coords(Window.whole(size)) for size in data.grid)
+        self._targets = torch.from_numpy(data.targets)
+        self._probe = self._probe_points()
+        self._adam = self._new_adam()
+
+    # --- beginning -------------------------------------------------------------------------------
+
+    def _beginning(self) -> _Snapshot:
+        runs = [
+            (torch.rand(spec.size, generator=self._random) * 2.0 - 1.0) * spec.bound
+            for spec in self._specs
+        ]
+        steps = torch.tensor([math.log2(spec.step) for spec in self._specs])
+        return _Snapshot(torch.cat(runs) / self._rates, steps)
+
+    def _resume(self, start: Fitted) -> _Snapshot:
+        steps = relaxed.log2_steps(start.step_indices)
+        symbols = torch.cat([torch.from_numpy(run.ravel()) for run in start.symbols])
+        values = symbols.to(torch.float32) * self._spread(torch.exp2(steps))
+        return _Snapshot(values / self._rates, steps)
+
+    def _new_adam(self) -> torch.optim.Adam:
+        groups = [{"params": [self._units]}, {"params": [self._log2_steps]}]
+        return torch.optim.Adam(groups, lr=1.0, betas=(0.9, self._recipe.beta2), eps=1e-15)
+
+    def _probe_points(self) -> Tensor:
+        n_points = len(self._data.targets)
+        if n_points <= _EVALUATION_POINTS:
+            return torch.arange(n_points)
+        return torch.randint(n_points, (_EVALUATION_POINTS,), generator=self._random)
+
+    # --- one iteration ---------------------------------------------------------------------------
+
+    def is_hard(self, fraction: float) -> bool:
+        """Whether values are rounded at this fraction of the budget."""
+        return self._resumed or fraction >= self._recipe.hard_from
+
+    def step(self, fraction: float) -> bool:
+        """One step downhill. False, and nothing changed, if the gradient is not finite."""
+        hard = self.is_hard(fraction)
+        if hard:
+            self._harden()
+        self._set_rates(fraction, hard=hard)
+        values, bits = self._values(hard=hard)
+        loss = self._mse(values, next(self._batches)) + self._lam_per_point * bits
+        self._adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert self._units.grad is not None
+        if not (torch.isfinite(loss) and torch.isfinite(self._units.grad.sum())):
+            return False
+        self._adam.step()
+        return True
+
+    def _set_rates(self, fraction: float, *, hard: bool) -> None:
+        cosine = 0.5 * (1.0 + math.cos(math.pi * fraction)) + 1e-3
+        rate = cosine * self._slowdown * (self._recipe.resumed_rate if self._resumed else 1.0)
+        self._adam.param_groups[0]["lr"] = rate
+        self._adam.param_groups[1]["lr"] = rate * self._recipe.step_rate if self._hardened else 0.0
+
+    def _harden(self) -> None:
+        """Choose the first steps of values that were free so far: a sixth of each run's spread."""
+        if self._hardened:
+            return
+        self._hardened = True
+        with torch.no_grad():
+            runs = self._runs(self._units * self._rates)
+            spreads = torch.stack([run.square().mean().sqrt() for run in runs])
+            self._log2_steps.copy_(torch.log2(spreads / 6.0 + 1e-4))
+
+    def _values(self, *, hard: bool) -> tuple[Tensor, Tensor]:
+        """The flat values as they are or will be stored, and the bits that they cost."""
+        values = self._units * self._rates
+        if not hard and self._recipe.soft == "free":
+            return values, torch.zeros(())
+        steps = self._spread(relaxed.snap_steps(self._log2_steps))
+        if hard:
+            symbols = relaxed.round_through(values / steps)
+        else:
+            symbols = relaxed.add_noise(values / steps, self._random)
+        return symbols * steps, relaxed.expected_bits(self._runs(symbols), noisy=not hard)
+
+    def _mse(self, values: Tensor, points: Tensor) -> Tensor:
+        """Mean square error of the targets at these points."""
+        coords = torch.from_numpy(point_coords(self._axes, points.numpy()))
+        runs = self._runs(values)
+        tensors = [run.reshape(spec.shape) for run, spec in zip(runs, self._specs, strict=True)]
+        return (self._network.apply(tensors, coords) - self._targets[points]).square().mean()
+
+    def _runs(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """The part of each tensor of a flat vector."""
+        return torch.split(flat, self._sizes)  # type: ignore[no-untyped-call, no-any-return]
+
+    def _spread(self, per_tensor: Tensor) -> Tensor:
+        return torch.repeat_interleave(per_tensor, self._counts)
+
+    # --- states ----------------------------------------------------------------------------------
+
+    def keep_best(self) -> None:
+        """Round, measure J on the probe points, and keep the state if it is the best so far."""
+        self._harden()
+        now = self._measure(hard=True)
+        if math.isfinite(now.cost):
+            self._safe = now
+            if now.cost <= self._best.cost:
+                self._best = now
+
+    def _measure(self, *, hard: bool) -> _Snapshot:
+        with torch.no_grad():
+            values, bits = self._values(hard=hard)
+            parts = torch.split(self._probe, _PART_POINTS)  # type: ignore[no-untyped-call]
+            errors = [float(self._mse(values, part)) * len(part) for part in parts]
+        mse = sum(errors) / len(self._probe)
+        return _Snapshot(
+            self._units.detach().clone(),
+            self._log2_steps.detach().clone(),
+            cost=mse + self._lam_per_point * float(bits),
+            mse=mse,
+            bits=float(bits),
+        )
+
+    def roll_back(self) -> None:
+        """Return to the last sound state at half the learning rate. Raises SignalError at last."""
+        self._rollbacks += 1
+        if self._rollbacks > _MAX_ROLLBACKS:
+            raise SignalError("the fit diverges at every learning rate that was tried")
+        self._slowdown /= 2.0
+        with torch.no_grad():
+            self._units.copy_(self._safe.units)
+            self._log2_steps.copy_(self._safe.log2_steps)
+        self._adam = self._new_adam()
+
+    def report(self, clock: _Clock) -> Step:
+        """Where the fit stands."""
+        now = self._measure(hard=self._hardened and self.is_hard(clock.fraction))
+        return Step(
+            iteration=clock.iterations,
+            fraction=clock.fraction,
+            psnr_db=-10.0 * math.log10(max(now.mse * self._data.mse_scale, 1e-20)),
+            n_bytes=now.bits / 8.0,
+            seconds_left=clock.seconds_left,
+        )
+
+    def result(self, iterations: int) -> Fitted:
+        """The best state as integers."""
+        steps = relaxed.snap_steps(self._best.log2_steps)
+        indices = tuple(nearest_index(float(step)) for step in steps)
+        runs = self._runs(self._best.units * self._rates)
+        symbols = tuple(
+            quantize(run.numpy(), index).reshape(spec.shape)
+            for run, index, spec in zip(runs, indices, self._specs, strict=True)
+        )
+        return Fitted(symbols=symbols, step_indices=indices, iterations=iterations)
+
+
+def _batches(n_points: int, batch_points: int, random: torch.Generator) -> Iterator[Tensor]:
+    """Row-major indices of points, forever: all of a small grid at once; of a larger one random
+    batches, epoch by epoch, or drawn with replacement where a permutation would be too long."""
+    while True:
+        if n_points <= batch_points:
+            yield torch.arange(n_points)
+        elif n_points > _PERMUTED_POINTS:
+            yield torch.randint(n_points, (batch_points,), generator=random)
+        else:
+            order = torch.randperm(n_points, generator=random)
+            whole = n_points // batch_points * batch_points
+            yield from order[:whole].reshape(-1, batch_points)

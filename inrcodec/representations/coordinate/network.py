@@ -1,0 +1,104 @@
+"""What a coordinate network is: a few integers that shape it, named tensors, and one formula.
+
+A family subclasses `Network` as a frozen dataclass whose fields are all made by `shape_field`; the
+fields, in order, are what a stream stores of it. The formula is written over the array API, so that
+torch fits it and numpy renders it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
+else:
+    Array = TypeVar("Array")
+
+__all__ = ["Array", "Network", "TensorSpec", "affine", "shape_field"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorSpec:
+    """One tensor of a network: its shape, and how its fit begins.
+
+    Values start uniform in [-bound, bound], quantized with about `step`, and move with
+    `learning_rate` (Adam's, in units of the values).
+    """
+
+    shape: tuple[int, ...]
+    bound: float
+    step: float
+    learning_rate: float
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+
+def shape_field(low: int, high: int) -> int:
+    """A dataclass field: an integer in [low, high] that a stream stores as a varint."""
+    made: int = field(metadata={"range": (low, high)})
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(ABC):
+    """A function from `n_dims` coordinates to `n_channels` values. Raises ConfigError off range."""
+
+    n_dims: int = shape_field(1, 4)
+    n_channels: int = shape_field(1, 64)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            low, high = item.metadata["range"]
+            value = getattr(self, item.name)
+            if not low <= value <= high:
+                raise ConfigError(f"{item.name} {value} is not in [{low}, {high}]")
+
+    @classmethod
+    def stored_fields(cls) -> tuple[tuple[str, int], ...]:
+        """Name and maximum of every field that a stream stores beside the signal's own header."""
+        own = [item for item in fields(cls) if item.name not in ("n_dims", "n_channels")]
+        return tuple((item.name, item.metadata["range"][1]) for item in own)
+
+    @abstractmethod
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The tensors, in the order in which they are stored and given to `apply`."""
+
+    @abstractmethod
+    def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
+        """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
+
+    @abstractmethod
+    def macs_per_point(self) -> float:
+        """Multiplications for one point."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of stored values."""
+        return sum(spec.size for spec in self.tensors())
+
+    @classmethod
+    def of(cls, n_dims: int, n_channels: int, **shape: int) -> Self:
+        """A network from the signal's dimensions and the stored fields by name."""
+        return cls(n_dims=n_dims, n_channels=n_channels, **shape)
+
+
+def affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x [n, i] times weight [o, i] transposed, plus bias [o]."""
+    y = x @ weight.T
+    if bias is not None:
+        y += bias
+    return y
