@@ -1,7 +1,7 @@
 """The hot loops, as typed functions over numpy arrays and torch tensors.
 
 `reference.py` is their meaning. The native module replaces it where it is built and takes the
-types at hand; `backend.py` holds that choice. torch is imported only when a torch tensor comes in.
+types at hand; `dispatch.py` holds that choice. torch is imported only when a torch tensor comes in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import reference
+from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel
 
 if TYPE_CHECKING:
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["GridGeometry", "GridLevel", "grid_encode"]
+__all__ = [
+    "GridGeometry",
+    "GridLevel",
+    "backend",
+    "grid_encode",
+    "set_backend",
+    "set_threads",
+    "threads",
+]
 
 
 def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
@@ -34,7 +43,22 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     """
     _check_shape("coords", coords.shape, (coords.shape[0], geometry.n_dims))
     _check_shape("table", table.shape, (geometry.n_entries, geometry.n_features))
-    return reference.grid_encode(coords, table, geometry)
+    if isinstance(coords, np.ndarray):
+        return _encode_arrays(coords, table, geometry)
+    from inrcodec.kernels import torch_ops  # imports torch
+
+    return torch_ops.grid_encode(coords, table, geometry)
+
+
+def _encode_arrays(
+    coords: NDArray[np.floating], table: NDArray[np.floating], geometry: GridGeometry
+) -> NDArray[np.floating]:
+    if dispatch.native() is None or not coords.dtype == table.dtype == np.float32:
+        return reference.grid_encode(coords, table, geometry)
+    out = np.empty((coords.shape[0], geometry.n_outputs), np.float32)
+    inputs = tuple(np.require(array, requirements=["C", "A"]) for array in (coords, table))
+    native.call_on_cpu("grid_encode_forward", inputs, geometry, out)
+    return out
 
 
 def _check_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:

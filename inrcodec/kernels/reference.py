@@ -8,7 +8,9 @@ Source: Müller et al. 2022, sec. 3, arXiv:2201.05989; no smoothstep.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
+from functools import reduce
 from itertools import product
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["grid_encode", "grid_encode_backward"]
+__all__ = ["grid_encode", "grid_encode_coords_gradient", "grid_encode_table_gradient"]
 
 
 def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
@@ -43,39 +45,54 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
         rows = table[level.offset : level.offset + level.size, :]
         cell, fraction = _locate(xp, coords, level)
         fraction = xp.astype(fraction, table.dtype)
-        total = 0.0
-        for corner, index in _corners(cell, level):
-            weight = _weight(fraction, corner)
-            total = total + weight[:, None] * xp.take(rows, index, axis=0)
-        outputs.append(total)
-    return xp.concat(outputs, axis=1)
+        terms = (
+            _weight(fraction, corner)[:, None] * xp.take(rows, index, axis=0)
+            for corner, index in _corners(xp, cell, level)
+        )
+        outputs.append(reduce(operator.add, terms))
+    features: Array = xp.concat(outputs, axis=1)
+    return features
 
 
-def grid_encode_backward(
-    gradient: Array, coords: Array, table: Array, geometry: GridGeometry
-) -> tuple[Array, Array]:
-    """Gradients with respect to `coords` and `table`, given the `gradient` of the output.
-
-    The gradient of a coordinate at or outside the border of [0, 1] is zero.
-    """
-    xp = array_api_compat.array_namespace(gradient, coords, table)
-    grad_coords, grad_table = xp.zeros_like(coords), xp.zeros_like(table)
-    inside = xp.astype((coords > 0) & (coords < 1), coords.dtype)
+def grid_encode_table_gradient(gradient: Array, coords: Array, geometry: GridGeometry) -> Array:
+    """The gradient of the table, given the `gradient` [n, levels * features] of the features."""
+    xp = array_api_compat.array_namespace(gradient, coords)
+    device = array_api_compat.device(gradient)
+    shape = (geometry.n_entries, geometry.n_features)
+    total: Array = xp.zeros(shape, dtype=gradient.dtype, device=device)
     for number, level in enumerate(geometry.levels):
-        span = slice(level.offset, level.offset + level.size)
-        first = number * geometry.n_features
-        g = gradient[:, first : first + geometry.n_features]
+        rows = total[level.offset : level.offset + level.size, :]
+        features = _features_of(gradient, number, geometry)
         cell, fraction = _locate(xp, coords, level)
-        for corner, index in _corners(cell, level):
-            weight = xp.astype(_weight(fraction, corner), table.dtype)
-            _add_rows(grad_table[span, :], index, weight[:, None] * g)
-            along = xp.astype(
-                xp.sum(g * xp.take(table[span, :], index, axis=0), axis=1), coords.dtype
-            )
+        for corner, index in _corners(xp, cell, level):
+            weight = xp.astype(_weight(fraction, corner), gradient.dtype)
+            _add_rows(rows, index, weight[:, None] * features)
+    return total
+
+
+def grid_encode_coords_gradient(
+    gradient: Array, coords: Array, table: Array, geometry: GridGeometry
+) -> Array:
+    """The gradient of the coordinates; zero at the border of [0, 1] and outside."""
+    xp = array_api_compat.array_namespace(gradient, coords, table)
+    total: Array = xp.zeros_like(coords)
+    for number, level in enumerate(geometry.levels):
+        rows = table[level.offset : level.offset + level.size, :]
+        features = _features_of(gradient, number, geometry)
+        cell, fraction = _locate(xp, coords, level)
+        for corner, index in _corners(xp, cell, level):
+            along = xp.sum(features * xp.take(rows, index, axis=0), axis=1)
+            along = level.scale * xp.astype(along, coords.dtype)
             for axis in range(geometry.n_dims):
-                slope = level.scale * _weight_slope(fraction, corner, axis)
-                grad_coords[:, axis] += slope * along
-    return grad_coords * inside, grad_table
+                total[:, axis] += _weight_slope(fraction, corner, axis) * along
+    inside: Array = xp.astype((coords > 0) & (coords < 1), coords.dtype)
+    return total * inside
+
+
+def _features_of(gradient: Array, number: int, geometry: GridGeometry) -> Array:
+    """The columns of one level."""
+    first = number * geometry.n_features
+    return gradient[:, first : first + geometry.n_features]
 
 
 def _locate(xp: ModuleType, coords: Array, level: GridLevel) -> tuple[Array, Array]:
@@ -87,13 +104,15 @@ def _locate(xp: ModuleType, coords: Array, level: GridLevel) -> tuple[Array, Arr
     return xp.astype(cell, xp.int64), position - cell
 
 
-def _corners(cell: Array, level: GridLevel) -> Iterator[tuple[tuple[int, ...], Array]]:
+def _corners(
+    xp: ModuleType, cell: Array, level: GridLevel
+) -> Iterator[tuple[tuple[int, ...], Array]]:
     """Each corner of a cell, as 0 or 1 per axis, and the row [n] of every point's vertex there."""
     for corner in product((0, 1), repeat=cell.shape[1]):
         index = (cell[:, 0] + corner[0]) * level.strides[0]
         for axis in range(1, cell.shape[1]):
             term = (cell[:, axis] + corner[axis]) * level.strides[axis]
-            index = index ^ term if level.hashed else index + term
+            index = xp.bitwise_xor(index, term) if level.hashed else index + term
         yield corner, index % level.size
 
 
@@ -121,6 +140,6 @@ def _factor(fraction: Array, corner: tuple[int, ...], axis: int) -> Array:
 def _add_rows(target: Array, index: Array, values: Array) -> None:
     """target[index] += values, repetitions counted, which the array API cannot say."""
     if isinstance(target, np.ndarray):
-        np.add.at(target, index, values)
+        np.add.at(target, np.asarray(index, np.int64), values)
     else:
         target.index_add_(0, index, values)

@@ -1,0 +1,156 @@
+// Registration of the native functions as the Python module inrcodec._native. Arrays come in
+// through DLPack or the buffer protocol; outputs are allocated by the caller. No logic of its own.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "common/grid_checks.h"
+#include "common/grid_encode.h"
+#include "common/instruction_sets.h"
+
+namespace nb = nanobind;
+using namespace inrcodec;
+
+namespace {
+
+using Input = nb::ndarray<nb::ro>;
+using Output = nb::ndarray<>;
+using Scales = std::vector<float>;
+using Sizes = std::vector<int64_t>;
+
+template <typename NdArray>
+Array describe(const char* name, const NdArray& from) {
+    Array array;
+    array.name = name;
+    array.data = const_cast<void*>(static_cast<const void*>(from.data()));
+    array.device = from.device_type() == nb::device::cpu::value ? -1 : from.device_id();
+    array.is_float32 = from.dtype() == nb::dtype<float>();
+    int64_t expected = 1;
+    for (size_t axis = from.ndim(); axis-- > 0;) {
+        if (from.shape(axis) != 1 && from.stride(axis) != expected) array.is_contiguous = false;
+        expected *= static_cast<int64_t>(from.shape(axis));
+    }
+    for (size_t axis = 0; axis < from.ndim(); ++axis) array.shape.push_back(from.shape(axis));
+    if (expected == 0) array.is_contiguous = true;
+    return array;
+}
+
+float* floats(const Array& array) {
+    return static_cast<float*>(array.data);
+}
+
+struct Checked {
+    Grid grid;
+    GridCall call;
+    int device;
+};
+
+Checked check_forward(const Input& coords, const Input& table, const Scales& scales,
+                      const Sizes& sizes, const Output& out) {
+    const Array x = describe("coords", coords), t = describe("table", table),
+                o = describe("out", out);
+    const Grid grid = check_inputs(x, t, scales, sizes);
+    check_features(grid, o, x);
+    return {grid, {x.shape[0], floats(x), floats(t), nullptr, floats(o)}, x.device};
+}
+
+Checked check_table_gradient(const Input& gradient, const Input& coords, const Scales& scales,
+                             const Sizes& sizes, const Output& out) {
+    const Array g = describe("gradient", gradient), x = describe("coords", coords);
+    const Array o = describe("out", out);
+    const Grid grid = check_inputs(x, o, scales, sizes);
+    check_features(grid, g, x);
+    return {grid, {x.shape[0], floats(x), nullptr, floats(g), floats(o)}, x.device};
+}
+
+Checked check_coords_gradient(const Input& gradient, const Input& coords, const Input& table,
+                              const Scales& scales, const Sizes& sizes, const Output& out) {
+    const Array g = describe("gradient", gradient), x = describe("coords", coords);
+    const Array t = describe("table", table), o = describe("out", out);
+    const Grid grid = check_inputs(x, t, scales, sizes);
+    check_features(grid, g, x);
+    check_array(o, x.shape, x.device);
+    return {grid, {x.shape[0], floats(x), floats(t), floats(g), floats(o)}, x.device};
+}
+
+void run_on_cpu(const Checked& checked, int n_threads,
+                void (*op)(const Grid&, const GridCall&, int)) {
+    if (checked.device >= 0) refuse("arrays must be on the CPU", "a GPU");
+    if (n_threads < 1) refuse("threads must be at least 1", std::to_string(n_threads));
+    const nb::gil_scoped_release released;
+    op(checked.grid, checked.call, n_threads);
+}
+
+void forward(const Input& coords, const Input& table, const Scales& scales, const Sizes& sizes,
+             const Output& out, int n_threads) {
+    run_on_cpu(check_forward(coords, table, scales, sizes, out), n_threads, grid_encode_forward);
+}
+
+void table_gradient(const Input& gradient, const Input& coords, const Scales& scales,
+                    const Sizes& sizes, const Output& out, int n_threads) {
+    const Checked checked = check_table_gradient(gradient, coords, scales, sizes, out);
+    run_on_cpu(checked, n_threads, grid_encode_table_gradient);
+}
+
+void coords_gradient(const Input& gradient, const Input& coords, const Input& table,
+                     const Scales& scales, const Sizes& sizes, const Output& out, int n_threads) {
+    const Checked checked = check_coords_gradient(gradient, coords, table, scales, sizes, out);
+    run_on_cpu(checked, n_threads, grid_encode_coords_gradient);
+}
+
+#if defined(INRCODEC_CUDA)
+void run_on_gpu(const Checked& checked, uintptr_t stream,
+                void (*op)(const Grid&, const GridCall&, Stream)) {
+    if (checked.device < 0) refuse("arrays must be on a GPU", "the CPU");
+    const nb::gil_scoped_release released;
+    op(checked.grid, checked.call, {checked.device, stream});
+}
+
+void forward_cuda(const Input& coords, const Input& table, const Scales& scales, const Sizes& sizes,
+                  const Output& out, uintptr_t stream) {
+    run_on_gpu(check_forward(coords, table, scales, sizes, out), stream, grid_encode_forward_cuda);
+}
+
+void table_gradient_cuda(const Input& gradient, const Input& coords, const Scales& scales,
+                         const Sizes& sizes, const Output& out, uintptr_t stream) {
+    const Checked checked = check_table_gradient(gradient, coords, scales, sizes, out);
+    run_on_gpu(checked, stream, grid_encode_table_gradient_cuda);
+}
+
+void coords_gradient_cuda(const Input& gradient, const Input& coords, const Input& table,
+                          const Scales& scales, const Sizes& sizes, const Output& out,
+                          uintptr_t stream) {
+    const Checked checked = check_coords_gradient(gradient, coords, table, scales, sizes, out);
+    run_on_gpu(checked, stream, grid_encode_coords_gradient_cuda);
+}
+#endif
+
+}  // namespace
+
+// clang-format off
+NB_MODULE(_native, m) {
+    using nb::literals::operator""_a;
+    m.def("instruction_sets", &instruction_sets);
+    m.def("instruction_set", &instruction_set);
+    m.def("use_instruction_set", &use_instruction_set, "name"_a);
+    m.def("grid_encode_forward", &forward,
+          "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+    m.def("grid_encode_table_gradient", &table_gradient,
+          "gradient"_a, "coords"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+    m.def("grid_encode_coords_gradient", &coords_gradient,
+          "gradient"_a, "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+#if defined(INRCODEC_CUDA)
+    m.attr("cuda_runtime") = INRCODEC_CUDA;
+    m.def("cuda_device_count", &cuda_device_count);
+    m.def("grid_encode_forward_cuda", &forward_cuda,
+          "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "stream"_a);
+    m.def("grid_encode_table_gradient_cuda", &table_gradient_cuda,
+          "gradient"_a, "coords"_a, "scales"_a, "sizes"_a, "out"_a, "stream"_a);
+    m.def("grid_encode_coords_gradient_cuda", &coords_gradient_cuda,
+          "gradient"_a, "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "stream"_a);
+#else
+    m.attr("cuda_runtime") = nb::none();
+#endif
+}
+// clang-format on

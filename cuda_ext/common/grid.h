@@ -1,0 +1,47 @@
+// A multiresolution grid and one call on it, as plain numbers for CPU and GPU. No STL: kernels that
+// are compiled once per instruction set include this page.
+//
+// A grid follows from a scale and a table size per level (inrcodec/kernels/geometry.py says why):
+//   resolution = ceil(scale) + 1 vertices per axis; the rows of a level follow those of the one
+//   before dense  if resolution^dims <= size:  row = (sum_d v_d * resolution^d) mod size hashed
+//   otherwise, size = 2^k:       row = (xor_d v_d * factor_d) mod size, in 32 bits
+#pragma once
+
+#include <cstdint>
+
+namespace inrcodec {
+
+constexpr int kMaxDims = 4;
+constexpr int kMaxLevels = 32;
+constexpr int kMaxFeatures = 8;
+constexpr uint32_t kMaxLevelSize = 1u << 24;
+constexpr float kMaxScale = 4194303.0f;  // 2^22 - 1: vertices and halves are exact in float32
+
+struct GridLevel {
+    float scale;
+    uint32_t size;
+    uint32_t offset;            // its first row in the table
+    uint32_t stride[kMaxDims];  // powers of the resolution, or the factors of the hash
+    bool hashed;
+};
+
+struct Grid {
+    int n_dims;
+    int n_features;
+    int n_levels;
+    uint32_t n_entries;
+    GridLevel levels[kMaxLevels];
+};
+
+// Arrays of a call, float32, rows contiguous: `coords` [n_points, n_dims], `table` [n_entries,
+// n_features], `gradient` (of the features) [n_points, n_levels * n_features]; `out` is what the
+// function gives. Null where a function does not need one.
+struct GridCall {
+    int64_t n_points = 0;
+    const float* coords = nullptr;
+    const float* table = nullptr;
+    const float* gradient = nullptr;
+    float* out = nullptr;
+};
+
+}  // namespace inrcodec

@@ -1,0 +1,23 @@
+// Which variant of the CPU kernels runs: the best that was compiled and that this machine has,
+// unless another is asked for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "grid_kernels.h"
+
+namespace inrcodec {
+
+// Names of the sets that this machine can run, simplest first: "baseline", "avx2", "avx512".
+std::vector<std::string> instruction_sets();
+
+// The set in use.
+std::string instruction_set();
+
+// Use another; throws std::invalid_argument for one that is not in `instruction_sets()`.
+void use_instruction_set(const std::string& name);
+
+const GridKernels& grid_kernels();
+
+}  // namespace inrcodec

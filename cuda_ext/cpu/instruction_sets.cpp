@@ -1,0 +1,77 @@
+#include "../common/instruction_sets.h"
+
+#include <atomic>
+#include <stdexcept>
+
+namespace inrcodec {
+namespace {
+
+struct Variant {
+    const char* name;
+    const GridKernels* grid;
+    bool (*runs_here)();
+};
+
+bool always() {
+    return true;
+}
+
+#if defined(INRCODEC_X86_VARIANTS)
+bool has_avx2() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+bool has_avx512() {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+constexpr Variant kVariants[] = {
+    {"baseline", &kGridKernelsBaseline, always},
+#if defined(INRCODEC_X86_VARIANTS)
+    {"avx2", &kGridKernelsAvx2, has_avx2},
+    {"avx512", &kGridKernelsAvx512, has_avx512},
+#endif
+};
+
+const Variant* best() {
+    const Variant* found = &kVariants[0];
+    for (const Variant& variant : kVariants)
+        if (variant.runs_here()) found = &variant;
+    return found;
+}
+
+std::atomic<const Variant*>& chosen() {
+    static std::atomic<const Variant*> variant{best()};
+    return variant;
+}
+
+}  // namespace
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const Variant& variant : kVariants)
+        if (variant.runs_here()) names.emplace_back(variant.name);
+    return names;
+}
+
+std::string instruction_set() {
+    return chosen().load()->name;
+}
+
+void use_instruction_set(const std::string& name) {
+    std::string known;
+    for (const Variant& variant : kVariants) {
+        if (!variant.runs_here()) continue;
+        if (name == variant.name) return chosen().store(&variant);
+        known += (known.empty() ? "" : ", ") + std::string(variant.name);
+    }
+    throw std::invalid_argument("instruction set must be one of " + known + ", got " + name);
+}
+
+const GridKernels& grid_kernels() {
+    return *chosen().load()->grid;
+}
+
+}  // namespace inrcodec

@@ -1,0 +1,110 @@
+"""Which code runs the kernels, and on how many threads: the one place that loads the native module.
+
+INRCODEC_NATIVE=0 leaves native code out; INRCODEC_THREADS=N sets the number of threads of CPU code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import cache
+from types import ModuleType
+from typing import Final, Literal, get_args
+
+from inrcodec.errors import ConfigError
+
+__all__ = [
+    "Choice",
+    "backend",
+    "native",
+    "native_problem",
+    "set_backend",
+    "set_threads",
+    "threads",
+]
+
+Choice = Literal["auto", "native", "torch", "tcnn"]
+
+_MAX_THREADS: Final = 256
+_choice: Choice = "auto"
+_threads: int | None = None
+
+
+def backend() -> Literal["native", "torch"]:
+    """What runs float32 kernels now: native code or the reference."""
+    return "torch" if native() is None else "native"
+
+
+def set_backend(choice: Choice) -> None:
+    """Choose native code, the reference ("torch"), or native code where it is built ("auto").
+
+    Raises ConfigError for a choice that this installation does not have, with the reason.
+    """
+    global _choice
+    if choice not in get_args(Choice):
+        raise ConfigError(f"backend {choice} is not one of {', '.join(get_args(Choice))}")
+    if choice == "tcnn":
+        raise ConfigError(f"backend tcnn is not available: {_tcnn_problem()}")
+    if choice == "native" and native_problem():
+        raise ConfigError(f"backend native is not available: {native_problem()}")
+    _choice = choice
+
+
+def native() -> ModuleType | None:
+    """The native module, when it is there and may be used."""
+    return None if _choice == "torch" else _load()[0]
+
+
+def native_problem() -> str | None:
+    """Why the native module cannot be used, or None when it can."""
+    return _load()[1]
+
+
+def threads() -> int:
+    """Threads that CPU kernels use: as set, else INRCODEC_THREADS, else all cores given to us."""
+    return _default_threads() if _threads is None else _threads
+
+
+def set_threads(n_threads: int | None) -> None:
+    """Set the threads of CPU kernels, 1 to 256; None: back to the default.
+
+    Results do not depend on it.
+    """
+    global _threads
+    if n_threads is not None and not 1 <= n_threads <= _MAX_THREADS:
+        raise ConfigError(f"threads {n_threads} is not in [1, {_MAX_THREADS}]")
+    _threads = n_threads
+
+
+@cache
+def _load() -> tuple[ModuleType | None, str | None]:
+    if os.environ.get("INRCODEC_NATIVE") == "0":
+        return None, "switched off by INRCODEC_NATIVE=0"
+    try:
+        return importlib.import_module("inrcodec._native"), None
+    except ImportError as error:
+        return None, str(error)
+
+
+@cache
+def _default_threads() -> int:
+    text = os.environ.get("INRCODEC_THREADS")
+    if text is None:
+        return min(_available_cores(), _MAX_THREADS)
+    if not text.isdecimal() or not 1 <= int(text) <= _MAX_THREADS:
+        raise ConfigError(f"INRCODEC_THREADS {text!r} is not in [1, {_MAX_THREADS}]")
+    return int(text)
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _tcnn_problem() -> str:
+    try:
+        importlib.import_module("tinycudann")
+    except ImportError:
+        return "the package tinycudann is not installed"
+    return "this version has no bridge to tinycudann"
