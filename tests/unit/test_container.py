@@ -194,6 +194,7 @@ def test_a_missing_section_is_corrupt() -> None:
         (b"\x06\x07\x01\x01\x01" + struct.pack("<ff", 0, math.nan), CorruptError, "nan"),
         (b"\x06\x07\x01\x01\x01" + struct.pack("<ff", -math.inf, 0), CorruptError, "-inf"),
         (b"\x05\x07\x01\x01\x01" + struct.pack("<ff", 0, 1e5), CorruptError, "0 to 100000"),
+        (b"\x05\x07\x01\x01\x01" + struct.pack("<ff", -1e5, 0), CorruptError, "-100000 to 0"),
     ],
 )
 def test_a_bad_header_is_refused(head: bytes, error: type[Exception], message: str) -> None:

@@ -78,6 +78,27 @@ def plain_bytes(runs: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> byte
     return coder.finish()
 
 
+def plain_counts(shape: Shape, scale_index: int, max_symbol: int) -> list[int]:
+    """The counts of docs/format.md, step by step, in Python integers."""
+    power = 1 if shape is Shape.LAPLACE else 2
+    a = ((8 + scale_index % 8) << scale_index // 8) ** power
+    ratios = [(a << 62) // (a + (1 << 20) ** power)]
+    weights = []
+    for size in range(max_symbol + 1):
+        weight, exponent = 1 << 31, size**power
+        for j in range(exponent.bit_length()):
+            if j == len(ratios):
+                ratios.append(ratios[-1] ** 2 >> 62)
+            if exponent >> j & 1:
+                weight = weight * (ratios[j] >> 31) >> 31
+        weights.append(weight)
+    weights = weights[:0:-1] + weights
+    free, total = TOTAL - len(weights), sum(weights)
+    counts = [1 + weight * free // total for weight in weights]
+    counts[max_symbol] += TOTAL - sum(counts)
+    return counts
+
+
 def random_run(rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Symbols that follow their table, ignore it, or sit at one end of it, where carries are."""
     shape, scale_index = Shape(int(rng.integers(2))), int(rng.integers(256))
@@ -110,6 +131,14 @@ def test_counts_are_positive_symmetric_and_sum_to_2_24(shape: Shape, max_symbol:
 
 def test_a_table_of_zeros_is_certain() -> None:
     assert Table(Shape.LAPLACE, 0, 0).counts().tolist() == [TOTAL]
+
+
+@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("max_symbol", [1, 9, 300, 5000])
+def test_counts_are_those_of_the_format(shape: Shape, max_symbol: int) -> None:
+    for scale_index in (0, 51, 160, 203, 255):
+        found = Table(shape, scale_index, max_symbol).counts().tolist()
+        assert found == plain_counts(shape, scale_index, max_symbol)
 
 
 @pytest.mark.parametrize("shape", Shape)
@@ -182,7 +211,7 @@ def symbols_of(law: str, scale: float) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("law", ["laplace", "gaussian"])
-@pytest.mark.parametrize("scale", [0.12, 0.4, 3, 50, 700])
+@pytest.mark.parametrize("scale", [0.12, 0.4, 0.8, 3, 50, 700])
 def test_the_chosen_table_is_the_cheapest_of_all(law: str, scale: float) -> None:
     symbols = symbols_of(law, scale)
     chosen = choose_table(symbols)
