@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inrcodec import presets
-    from inrcodec.api import Reader, decode, encode, open
+    from inrcodec.api import decode, encode, open
     from inrcodec.container import DecodeLimits
     from inrcodec.errors import (
         BitstreamError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from inrcodec.media import probe, read, write
+    from inrcodec.reader import Reader
     from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
 
 __all__ = [
@@ -57,7 +58,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "inrcodec.api": ("Reader", "decode", "encode", "open"),
+    "inrcodec.api": ("decode", "encode", "open"),
     "inrcodec.container": ("DecodeLimits",),
     "inrcodec.errors": (
         "BitstreamError",
@@ -71,6 +72,7 @@ _HOMES = {
         "UnsupportedError",
     ),
     "inrcodec.media": ("probe", "read", "write"),
+    "inrcodec.reader": ("Reader",),
     "inrcodec.signal": ("Kind", "Metadata", "SampleFormat", "Signal", "SignalSpec"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

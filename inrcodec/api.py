@@ -1,0 +1,107 @@
+"""The library in four functions: `encode` and `decode` for whole signals, `open` for parts of one.
+
+Everything here is a thin face of `rate.py`, `codec.py` and `media`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec import codec, files, media
+from inrcodec.container import DecodeLimits
+from inrcodec.errors import ConfigError
+from inrcodec.rate import EncodeRequest, Measure, Target, encode_to_target
+from inrcodec.reader import Reader
+from inrcodec.signal import Signal
+
+__all__ = ["Reader", "Source", "choose_target", "decode", "encode", "open"]
+
+Source = Signal | NDArray[np.generic] | str | Path | bytes
+"""A signal, its samples, or a media file by its path or bytes."""
+
+
+def encode(
+    x: Source,
+    *,
+    model: str = "auto",
+    quality: float | None = None,
+    lam: float | None = None,
+    bpp: float | None = None,
+    size: float | None = None,
+    psnr: float | None = None,
+    kbps: float | None = None,
+    snr: float | None = None,
+    preset: str = "medium",
+    seconds: float | None = None,
+    iterations: int | None = None,
+    seed: int = 0,
+    verify: bool = True,
+    options: Mapping[str, object] | None = None,
+    sample_rate: int | None = None,
+) -> bytes:
+    """The bytes of an `.inr` file that holds `x`; at most one of the seven targets may be given.
+
+    An array is an image [height, width] or [height, width, channels], with `sample_rate` (Hz) a
+    sound [frames] or [frames, channels]. `size` is in bytes, `seconds` is wall time, `options` are
+    fields of the model's Config. Raises SignalError, ConfigError or MissingExtraError. A target
+    that cannot be reached gives the best that was found.
+    """
+    started = time.monotonic()
+    targets: dict[Measure, float | None] = {
+        "quality": quality,
+        "lambda": lam,
+        "bpp": bpp,
+        "size": size,
+    }
+    targets |= {"psnr": psnr, "kbps": kbps, "snr": snr}
+    request = EncodeRequest(
+        model=model,
+        target=choose_target(targets),
+        preset=preset,
+        seconds=seconds,
+        iterations=iterations,
+        seed=seed,
+        verify=verify,
+        options=options or {},
+    )
+    return encode_to_target(_signal_of(x, sample_rate), request, started=started).data
+
+
+def decode(data: bytes | str | Path, *, limits: DecodeLimits | None = None) -> Signal:
+    """The signal that an `.inr` file, given by its bytes or its path, holds.
+
+    Raises SignalError if the file cannot be read and BitstreamError if it is not a stream.
+    """
+    return codec.decode(_bytes_of(data), limits=limits or DecodeLimits())
+
+
+def open(source: bytes | str | Path, *, limits: DecodeLimits | None = None) -> Reader:
+    """A reader of parts of an `.inr` file, given by its bytes or its path; raises as `decode`."""
+    return Reader(_bytes_of(source), limits=limits)
+
+
+def choose_target(values: Mapping[Measure, float | None]) -> Target:
+    """The one target that has a value, the default one if none has. Raises ConfigError for two."""
+    given = {measure: value for measure, value in values.items() if value is not None}
+    if len(given) > 1:
+        raise ConfigError(f"targets {' and '.join(given)} contradict each other; give one at most")
+    return Target(*given.popitem()) if given else Target()
+
+
+def _signal_of(x: Source, sample_rate: int | None) -> Signal:
+    if isinstance(x, np.ndarray):
+        return Signal.image(x) if sample_rate is None else Signal.audio(x, sample_rate)
+    if sample_rate is not None:
+        raise ConfigError(
+            f"sample_rate {sample_rate} is for arrays; {type(x).__name__} has its own"
+        )
+    return x if isinstance(x, Signal) else media.read(x)
+
+
+def _bytes_of(source: bytes | str | Path) -> bytes:
+    return source if isinstance(source, bytes) else files.read_bytes(source)

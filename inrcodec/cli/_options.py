@@ -1,0 +1,60 @@
+"""Options that commands share, each declared once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from inrcodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from inrcodec.kernels.dispatch import Choice
+
+__all__ = [
+    "AsJson",
+    "Backend",
+    "Device",
+    "Force",
+    "Quiet",
+    "StreamPath",
+    "choose_engine",
+    "refuse_unsupported",
+]
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per line instead of text.")
+]
+
+Backend = Annotated[
+    str,
+    typer.Option(metavar="auto|native|torch|tcnn", help="What computes feature grids."),
+]
+
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the work is done.")]
+
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an output that exists.")]
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No progress, no summary; JSON is still printed.")
+]
+
+StreamPath = Annotated[
+    str, typer.Argument(metavar="FILE.inr", help="A stream; - is standard input.")
+]
+
+
+def choose_engine(device: str, backend: str) -> None:
+    """Where and by what this process computes from now on. Raises ConfigError."""
+    from inrcodec import kernels
+
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"device '{device}' is not one of auto, cpu; no model computes elsewhere")
+    kernels.set_backend(cast("Choice", backend))  # it refuses any other
+
+
+def refuse_unsupported(**options: str | None) -> None:
+    """Raise ConfigError for an option that no representation can honour."""
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigError(f"--{name} {value} is not supported by any model of this version")

@@ -1,0 +1,16 @@
+"""`inrcodec doctor`: what this installation can do, and why not more."""
+
+from __future__ import annotations
+
+from inrcodec.cli._options import AsJson
+from inrcodec.cli._report import Report
+
+__all__ = ["doctor"]
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show versions, the native module, devices, and what is missing."""
+    from inrcodec.doctor import as_text, report
+
+    fields = report()
+    Report(as_json=as_json).show(fields, as_text(fields))

@@ -1,0 +1,73 @@
+"""`inrcodec info`: what a stream holds, without computing any sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import typer
+
+from inrcodec import files
+from inrcodec.cli._options import AsJson, StreamPath
+from inrcodec.cli._report import Report, first_failure
+
+__all__ = ["describe", "info"]
+
+
+def info(source: StreamPath, as_json: AsJson = False) -> None:
+    """Show what a stream holds: header, model, cost, and where its bytes go.
+
+    Exit codes: 0 done, 3 input unreadable, 4 not a valid stream.
+    """
+
+    def work(path: str) -> int:
+        fields = describe(files.read_bytes(path))
+        Report(as_json=as_json).show({"input": path, **fields}, f"{path}\n{_table(fields)}")
+        return 0
+
+    raise typer.Exit(first_failure((source,), work, str))
+
+
+def describe(data: bytes) -> dict[str, object]:
+    """What is known of a stream from its bytes. Raises BitstreamError."""
+    from inrcodec import metrics
+    from inrcodec.reader import Reader
+
+    reader = Reader(data)
+    spec, meta = reader.spec, reader.meta
+    blocks = {"icc": meta.icc, "exif": meta.exif, "xmp": meta.xmp}
+    metadata: dict[str, object] = {k: f"{len(v)} bytes" for k, v in blocks.items() if v is not None}
+    if meta.dpi is not None:
+        metadata["dpi"] = "{:g} x {:g}".format(*meta.dpi)
+    fields: dict[str, object] = {
+        "bytes": len(data),
+        "bpp": metrics.bpp(len(data), spec),
+        "kind": spec.kind.name.lower(),
+        "grid": list(spec.grid),
+        "channels": spec.channels,
+        "sample_format": spec.sample_format.name.lower(),
+        "value_range": list(spec.value_range),
+        "model": reader.model,
+        "macs_per_point": reader.cost.macs_per_point,
+        "n_parameters": reader.cost.n_parameters,
+        "breakdown": reader.breakdown,
+        "metadata": metadata,
+    }
+    if spec.sample_rate is not None:
+        fields["sample_rate"] = spec.sample_rate
+        fields["duration_seconds"] = spec.seconds
+        fields["kbps"] = metrics.kbps(len(data), spec)
+    if reader.part_start is not None:
+        fields["part"] = [reader.part_start, reader.part_start + spec.grid[0]]
+    return fields
+
+
+def _table(fields: Mapping[str, object]) -> str:
+    return "\n".join(f"  {name:17}{_cell(value)}" for name, value in fields.items())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
+    if isinstance(value, list):
+        return " x ".join(_cell(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
