@@ -37,8 +37,9 @@ def read(source: str | Path | bytes) -> Signal:
     """
     data, name = _load(source)
     notes: list[str] = []
+    media_format = _format_of(data, name)
     with _named(name):
-        signal = _parse(data, _format_of(data, name), notes)
+        signal = _parse(data, media_format, notes)
     _warn(name, notes)
     return signal
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError, MissingExtraError, SignalError
-from inrcodec.media import audio_frames, formats
+from inrcodec.media import audio_frames
 from inrcodec.media.formats import MediaFormat
 from inrcodec.media.guard import MAX_SAMPLES, guarded
 from inrcodec.signal import Kind, SampleFormat, Signal, SignalSpec
@@ -54,11 +53,11 @@ def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
     Lossy files have no sample type of their own. They become 16-bit, as players play them, unless a
     peak beyond full scale would be clipped; then they stay float.
     """
-    with guarded(notes), _open(data, media_format) as file:
+    with guarded(media_format, notes), _open(data) as file:
         audio_frames.check_whole(data, media_format)
         notes += audio_frames.dropped_parts(data, media_format)
-        tags = (tag for tag in file.copy_metadata() if tag not in _TAGS_OF_THE_FILE)
-        notes += [f"tag {tag} is dropped" for tag in tags]
+        tags = (tag for tag, text in file.copy_metadata().items() if text)
+        notes += [f"tag {tag} is dropped" for tag in tags if tag not in _TAGS_OF_THE_FILE]
         if file.subtype == "DOUBLE":
             notes.append("64-bit floats are read as 32-bit")
         sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype)
@@ -75,7 +74,7 @@ def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
 
 def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
     """The spec from the header alone, or None if it takes the samples: floats and lossy files."""
-    with guarded([]), _open(data, media_format) as file:
+    with guarded(media_format, []), _open(data) as file:
         sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype, SampleFormat.F32)
         frames, channels, rate = int(file.frames), int(file.channels), int(file.samplerate)
     if sample_format.is_float or not 0 < frames * channels <= MAX_SAMPLES:
@@ -95,7 +94,9 @@ def to_flac(signal: Signal) -> bytes:
     spec = signal.spec
     subtype = _SUBTYPE_OF_FLAC.get(spec.sample_format)
     if subtype is None:
-        raise ConfigError(f"FLAC cannot hold {spec.sample_format.name} samples; .wav can")
+        raise ConfigError(
+            f"FLAC cannot hold {spec.sample_format.name} samples, only U8, S16 and S24"
+        )
     if spec.channels > _FLAC_CHANNELS:
         raise ConfigError(f"FLAC cannot hold {spec.channels} channels (at most 8); .wav can")
     rate = spec.sample_rate
@@ -159,39 +160,16 @@ def _widen(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArray
 
 
 @contextmanager
-def _open(data: bytes, media_format: MediaFormat) -> Iterator[SoundFile]:
-    """libsndfile on the bytes. It tells MP3 by the suffix of a name only, or by an ID3 tag."""
+def _open(data: bytes) -> Iterator[SoundFile]:
+    """libsndfile on the bytes."""
     soundfile = _soundfile("reading sound")
-    with _silenced(media_format is formats.MP3):
-        try:
-            file = soundfile.SoundFile(io.BytesIO(data))
-        except soundfile.LibsndfileError as error:
-            raise SignalError(
-                f"not a readable {media_format.name} file: {error.error_string}"
-            ) from None
-        with file:
-            yield file
-
-
-@contextmanager
-def _silenced(active: bool) -> Iterator[None]:
-    """Point file descriptor 2 elsewhere: libmpg123 writes its complaints there by itself."""
-    if not active:
-        yield
-        return
     try:
-        saved = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)
+        file = soundfile.SoundFile(io.BytesIO(data))
+    except soundfile.LibsndfileError as error:
+        text = error.error_string  # on MP3 without a frame it speaks of pipes
+        raise ValueError("no sound found" if "regular file" in text else text) from None
+    with file:
+        yield file
 
 
 def _soundfile(what: str) -> types.ModuleType:

@@ -15,7 +15,7 @@ from inrcodec.media.wav import SPEAKERS
 
 __all__ = ["check_whole", "dropped_parts"]
 
-_UNKNOWN_LENGTH = (0, 0xFFFFFFFF)
+_UNKNOWN_LENGTH = 0xFFFFFFFF
 """What programs that write to a pipe put for the length of the data."""
 _WAV_KEPT = frozenset(
     {b"fmt ", b"data", b"fact", b"ds64", b"PEAK", b"LIST", b"JUNK", b"junk", b"PAD ", b"FLLR"}
@@ -29,7 +29,7 @@ def check_whole(data: bytes, media_format: MediaFormat) -> None:
     """Raise SignalError if a WAV or OGG file ends early. FLAC and MP3 count their frames."""
     if media_format is formats.WAV:
         for name, start, size in _riff_chunks(data):
-            if name == b"data" and size not in _UNKNOWN_LENGTH and start + size > len(data):
+            if name == b"data" and size != _UNKNOWN_LENGTH and start + size > len(data):
                 raise SignalError(f"sound ends after {len(data) - start} of {size} bytes")
     if media_format is formats.OGG:
         _check_last_page(data)
@@ -65,7 +65,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
             int.from_bytes(data[position + 4 : position + 8], "little"),
         )
         yield name, position + 8, size
-        if name == b"data" and size in _UNKNOWN_LENGTH:
+        if name == b"data" and size == _UNKNOWN_LENGTH:
             return
         position += 8 + size + size % 2
 

@@ -7,13 +7,17 @@ of or logs joins the notes from which `read` makes its one warning.
 from __future__ import annotations
 
 import logging
+import os
+import re
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from inrcodec.errors import InrcodecError, SignalError
+from inrcodec.media import formats
+from inrcodec.media.formats import MediaFormat
 
 __all__ = ["MAX_SAMPLES", "PARSER_ERRORS", "check_size", "guarded", "one_line"]
 
@@ -38,14 +42,18 @@ PARSER_ERRORS = (
 """What our parsers, Pillow, tifffile and soundfile raise on damaged files."""
 
 
+_BARE = (AssertionError, AttributeError, LookupError, TypeError)
+"""Errors whose text says nothing to a person."""
+
+
 @contextmanager
-def guarded(notes: list[str]) -> Iterator[None]:
-    """Run a parser: its errors become SignalError, its warnings notes."""
+def guarded(media_format: MediaFormat, notes: list[str]) -> Iterator[None]:
+    """Run a parser of that format: its errors become SignalError, its warnings notes."""
     from PIL import Image
 
     foreign: tuple[type[Exception], ...] = (*PARSER_ERRORS, *_tiff_errors())
     try:
-        with warnings.catch_warnings(record=True) as caught, _tifffile_log_in(notes):
+        with warnings.catch_warnings(record=True) as caught, _diverted(media_format, notes):
             warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
@@ -55,7 +63,9 @@ def guarded(notes: list[str]) -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise SignalError(f"image too large: {one_line(str(error))}") from None
     except foreign as error:
-        raise SignalError(one_line(str(error)) or type(error).__name__) from None
+        text = "" if isinstance(error, _BARE) else one_line(str(error))
+        message = f"damaged or unsupported {media_format.name} file"
+        raise SignalError(f"{message}: {text}" if text else message) from None
 
 
 def check_size(width: int, height: int, channels: int) -> None:
@@ -70,8 +80,8 @@ def check_size(width: int, height: int, channels: int) -> None:
 
 
 def one_line(text: str) -> str:
-    """At most 200 characters without line breaks."""
-    return " ".join(text.split())[:200]
+    """At most 200 characters, without line breaks or the names of objects in memory."""
+    return " ".join(re.sub(r"<[\w.]+ object at \w+>", "", text).split()).strip(": ")[:200]
 
 
 def _tiff_errors() -> tuple[type[Exception], ...]:
@@ -83,17 +93,36 @@ def _tiff_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _tifffile_log_in(notes: list[str]) -> Iterator[None]:
-    """What tifffile logs goes to the notes, not to standard error."""
+def _diverted(media_format: MediaFormat, notes: list[str]) -> Iterator[None]:
+    """What tifffile logs goes to the notes; what libtiff and libmpg123 print goes nowhere."""
     logger = logging.getLogger("tifffile")
     handler, propagate = _NoteHandler(notes), logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        yield
+        with _muted() if media_format in (formats.TIFF, formats.MP3) else nullcontext():
+            yield
     finally:
         logger.propagate = propagate
         logger.removeHandler(handler)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Point file descriptor 2 elsewhere for a while."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
 
 
 class _NoteHandler(logging.Handler):
@@ -102,4 +131,5 @@ class _NoteHandler(logging.Handler):
         self.notes = notes
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.notes.append(one_line(record.getMessage()))
+        message = one_line(record.getMessage())
+        self.notes.append("damaged TIFF tags are dropped" if "TiffTag" in message else message)

@@ -58,7 +58,7 @@ _LIMITS = {
 
 def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
     """An image from the bytes of a file of a known format. Raises SignalError."""
-    with guarded(notes):
+    with guarded(media_format, notes):
         image = _open(data, media_format, notes)
         samples = oriented(image.load(), image.orientation)
     return Signal.image(samples, metadata=image.metadata)
@@ -66,7 +66,7 @@ def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
 
 def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
     """The spec from the header alone, or None if it takes the samples, as the range of floats."""
-    with guarded([]):
+    with guarded(media_format, []):
         image = _open(data, media_format, [])
     sample_format = {"uint8": SampleFormat.U8, "uint16": SampleFormat.U16}.get(image.dtype.name)
     if sample_format is None:

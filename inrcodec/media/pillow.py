@@ -57,7 +57,7 @@ def samples_of(image: Image.Image, notes: list[str]) -> NDArray[np.generic]:
         notes.append("CMYK is read as RGB, without its profile")
     if dtype == np.uint8 and image.mode != (mode := _plain_mode(image)):
         image = image.convert(mode)
-    samples = np.asarray(image)
+    samples = np.array(image)  # a copy: what Pillow shares cannot be written to
     return samples.reshape(*samples.shape[:2], channels).astype(dtype, copy=False)
 
 

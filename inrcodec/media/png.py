@@ -39,7 +39,7 @@ _KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"eXIf"
 # sRGB says what is assumed anyway; the others are hints to viewers, or dates of the file.
 _HARMLESS = frozenset({b"sRGB", b"bKGD", b"hIST", b"tIME", b"sPLT", b"fcTL", b"fdAT"})
 # BT.709 primaries with the sRGB curve, and the gamma near to it: what is assumed anyway.
-_AS_ASSUMED = {b"\x01\x0d\0\x01": {b"cICP"}, struct.pack(">I", 45455): {b"gAMA"}}
+_AS_ASSUMED = {(b"cICP", b"\x01\x0d\0\x01"), (b"gAMA", struct.pack(">I", 45455))}
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _TEXT_OF_THE_FILE = ("software", "source", "creation time", "date:", "exif:")
 
@@ -213,7 +213,7 @@ def _dropped(chunks: dict[bytes, bytes]) -> Iterator[str]:
     for name, payload in chunks.items():
         if name == b"acTL":
             yield f"only the first of {int.from_bytes(payload[:4], 'big')} frames is read"
-        elif name not in _KEPT | _HARMLESS | overruled | _AS_ASSUMED.get(payload[:4], set()):
+        elif name not in _KEPT | _HARMLESS | overruled and (name, payload) not in _AS_ASSUMED:
             yield f"PNG chunk {name.decode('ascii', 'backslashreplace')} is dropped"
 
 

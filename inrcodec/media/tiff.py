@@ -6,6 +6,7 @@ Palettes, YCbCr, CMYK and bit depths below 8 are left to Pillow, which can make 
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from inrcodec.errors import SignalError
 from inrcodec.media import tiff_segments
 from inrcodec.media.guard import PARSER_ERRORS, check_size
-from inrcodec.media.metadata import collect
+from inrcodec.media.metadata import collect, parse_ifd
 from inrcodec.signal import Metadata
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ STRUCTURAL_TAGS = frozenset(
 """Tags that say how the pixels are stored, or that have a field of their own in Metadata."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_SIZE_OF_TYPE = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _PLAIN_BITS = (8, 16, 32, 64)
 _JPEG_COMPRESSIONS = (6, 7, 33003, 33004, 33005, 34712, 50001)
 _OF_TIFFFILE = (1, 8, 32946, 34925)
@@ -84,6 +86,7 @@ def parse(data: bytes, notes: list[str]) -> Tiff:
     """Tags and metadata of the first page; the samples come later."""
     from tifffile import TiffFile
 
+    _check_whole(data)
     file = TiffFile(io.BytesIO(data))  # stays open for the samples; there is no file to close
     n_pages, page = len(file.pages), file.pages.first
     if n_pages > 1:
@@ -98,6 +101,18 @@ def parse(data: bytes, notes: list[str]) -> Tiff:
         dpi=_dpi_of(page),
     )
     return Tiff(page, data, _is_plain(page, notes), metadata, _orientation_of(page))
+
+
+def _check_whole(data: bytes) -> None:
+    """Raise ValueError if a tag that says how pixels are stored lies beyond the end."""
+    ifd = parse_ifd(data)
+    if ifd is None:
+        return
+    for tag, entry in ifd.entries:
+        kind, count, offset = struct.unpack_from(ifd.order + "HII", entry, 2)
+        size = count * _SIZE_OF_TYPE.get(kind, 1)
+        if tag in STRUCTURAL_TAGS and size > 4 and offset + size > len(data):
+            raise ValueError(f"file ends early, at byte {len(data)}")
 
 
 def _is_plain(page: TiffPage, notes: list[str]) -> bool:

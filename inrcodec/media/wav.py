@@ -64,7 +64,7 @@ def _riff(chunks: list[tuple[bytes, bytes]]) -> bytes:
 
 def _little_endian(samples: NDArray[np.generic], sample_format: SampleFormat) -> bytes:
     if sample_format is SampleFormat.U16:
-        raise ConfigError("WAV cannot hold U16 samples; it holds U8, S16, S24, S32 and floats")
+        raise ConfigError("WAV cannot hold U16 samples, only U8, S16, S24, S32 and floats")
     if sample_format is SampleFormat.F16:
         return samples.astype("<f4").tobytes()
     if sample_format is SampleFormat.S24:
