@@ -2,9 +2,10 @@
 // are compiled once per instruction set include this page.
 //
 // A grid follows from a scale and a table size per level (inrcodec/kernels/geometry.py says why):
-//   resolution = ceil(scale) + 1 vertices per axis; the rows of a level follow those of the one
-//   before dense  if resolution^dims <= size:  row = (sum_d v_d * resolution^d) mod size hashed
-//   otherwise, size = 2^k:       row = (xor_d v_d * factor_d) mod size, in 32 bits
+//   resolution = ceil(scale) + 1 vertices per axis
+//   dense  if resolution^dims <= size:  row = (sum_d v_d * resolution^d) mod size
+//   hashed otherwise, size = 2^k:       row = (xor_d v_d * factor_d) mod size, in 32 bits
+// The rows of a level follow those of the level before.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,7 @@
 // Grid encode on the CPU, in float32. Threads and data: a call works on one span, in blocks of
 // kGridBlock points; each stage within a block (position, weights, rows) is a plain loop over the
 // points that the compiler turns into vectors, and the sums run over the features of a row at once.
-// A short block is padded, so that every point takes the same instructions wherever the work is
-// cut.
+// A short block is padded: every point takes the same instructions wherever the work is cut.
 //
 // This file is compiled once per instruction set; INRCODEC_VARIANT names the result. It must not
 // use the STL nor define anything external but that: of an inline function that several variants

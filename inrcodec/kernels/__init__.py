@@ -41,8 +41,11 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     gradients for both arguments. float32 runs natively where that is built, every other float type
     on the reference. Raises ConfigError when a shape contradicts the geometry.
     """
-    _check_shape("coords", coords.shape, (coords.shape[0], geometry.n_dims))
-    _check_shape("table", table.shape, (geometry.n_entries, geometry.n_features))
+    if coords.ndim != 2 or coords.shape[1] != geometry.n_dims:
+        raise ConfigError(_shape_problem("coords", f"[n, {geometry.n_dims}]", coords.shape))
+    if tuple(table.shape) != (geometry.n_entries, geometry.n_features):
+        expected = f"[{geometry.n_entries}, {geometry.n_features}]"
+        raise ConfigError(_shape_problem("table", expected, table.shape))
     if isinstance(coords, np.ndarray):
         return _encode_arrays(coords, table, geometry)
     from inrcodec.kernels import torch_ops  # imports torch
@@ -61,6 +64,5 @@ def _encode_arrays(
     return out
 
 
-def _check_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if tuple(got) != expected:
-        raise ConfigError(f"grid_encode: {name} must have shape {list(expected)}, got {list(got)}")
+def _shape_problem(name: str, expected: str, got: tuple[int, ...]) -> str:
+    return f"grid_encode: {name} must have shape {expected}, got {list(got)}"

@@ -1,0 +1,170 @@
+// Runs one native call on a file, to be built with AddressSanitizer and UndefinedBehaviorSanitizer:
+//
+//   driver CALL [RESULT]
+//
+// CALL, little-endian:
+//   "INRK" | u8 op: 0 forward, 1 table gradient, 2 coords gradient | u8 threads
+//   u8 instruction set | u8 dims | u8 features | u8 levels | u32 points
+//   f32 scales [levels] | u32 sizes [levels], which sum to 2^20 at most
+//   f32 coords [points, dims]
+//   f32 table [sum of sizes, features]              (op 0, 2)
+//   f32 gradient [points, levels * features]        (op 1, 2)
+// The instruction set is a number in the list of those that this machine has, simplest first.
+// RESULT receives the result as f32. Exit code 0: done; 3: CALL refused, with one line on stderr.
+#include <cstdio>
+#include <cstring>
+#include <iterator>
+#include <memory>
+
+#include "../common/grid_checks.h"
+#include "../common/grid_encode.h"
+#include "../common/instruction_sets.h"
+
+using namespace inrcodec;
+
+namespace {
+
+enum Op { kForward, kTableGradient, kCoordsGradient };
+constexpr int kRefused = 3;
+constexpr uint32_t kMaxEntries = 1u << 20;  // the file's size does not bound the result of op 1
+
+struct CloseFile {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+[[noreturn]] void refuse_call(const std::string& why) {
+    throw std::invalid_argument("driver: " + why);
+}
+
+std::vector<unsigned char> read_file(const char* path) {
+    const File file(std::fopen(path, "rb"));
+    if (!file) refuse_call("file must be readable, got " + std::string(path));
+    std::vector<unsigned char> bytes;
+    unsigned char chunk[1 << 16];
+    for (size_t n; (n = std::fread(chunk, 1, sizeof chunk, file.get())) > 0;)
+        bytes.insert(bytes.end(), chunk, chunk + n);
+    return bytes;
+}
+
+class Reader {
+  public:
+    explicit Reader(std::vector<unsigned char> bytes) : bytes_(std::move(bytes)) {}
+
+    template <typename T>
+    T number() {
+        T value;
+        std::memcpy(&value, take(1, sizeof(T)), sizeof(T));
+        return value;
+    }
+
+    // Counts above the bytes left are refused before anything is allocated.
+    template <typename T>
+    std::vector<T> numbers(uint64_t count) {
+        const unsigned char* from = take(count, sizeof(T));
+        std::vector<T> values(static_cast<size_t>(count));
+        if (count > 0) std::memcpy(values.data(), from, values.size() * sizeof(T));
+        return values;
+    }
+
+    void finish() const {
+        if (at_ == bytes_.size()) return;
+        refuse_call("file must end at byte " + std::to_string(at_) + ", got " +
+                    std::to_string(bytes_.size()));
+    }
+
+  private:
+    const unsigned char* take(uint64_t count, size_t size) {
+        const size_t left = bytes_.size() - at_;
+        if (count > left / size) {
+            refuse_call("file must hold " + std::to_string(count) + " numbers more, got " +
+                        std::to_string(left) + " bytes");
+        }
+        const unsigned char* from = bytes_.data() + at_;
+        at_ += static_cast<size_t>(count) * size;
+        return from;
+    }
+
+    std::vector<unsigned char> bytes_;
+    size_t at_ = 0;
+};
+
+Array describe(const char* name, std::vector<float>& values, std::vector<int64_t> shape) {
+    Array array;
+    array.name = name;
+    array.data = values.data();
+    array.shape = std::move(shape);
+    return array;
+}
+
+void choose_instruction_set(unsigned number) {
+    const std::vector<std::string> names = instruction_sets();
+    if (number >= names.size())
+        refuse_call("instruction set must exist, got " + std::to_string(number));
+    use_instruction_set(names[number]);
+}
+
+// Reads the call, runs it, returns the result.
+std::vector<float> run(Reader reader) {
+    if (reader.number<uint32_t>() != 0x4b524e49u)
+        refuse_call("file must begin with INRK, got no such");
+    const int op = reader.number<uint8_t>();
+    if (op > kCoordsGradient) refuse_call("op must be 0, 1 or 2, got " + std::to_string(op));
+    const int n_threads = reader.number<uint8_t>();
+    if (n_threads < 1) refuse_call("threads must be at least 1, got 0");
+    choose_instruction_set(reader.number<uint8_t>());
+    const int64_t n_dims = reader.number<uint8_t>(), n_features = reader.number<uint8_t>();
+    const uint64_t n_levels = reader.number<uint8_t>();
+    const int64_t n_points = reader.number<uint32_t>();
+    const std::vector<float> scales = reader.numbers<float>(n_levels);
+    const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_levels);
+    const std::vector<int64_t> sizes(read_sizes.begin(), read_sizes.end());
+    const Grid grid = check_grid(n_dims, n_features, scales, sizes);
+    if (grid.n_entries > kMaxEntries) {
+        refuse_call("sizes must sum to at most 2^20, got " + std::to_string(grid.n_entries));
+    }
+
+    const int64_t n_outputs = int64_t{grid.n_levels} * n_features;
+    const std::vector<int64_t> points{n_points, n_dims}, rows{grid.n_entries, n_features};
+    std::vector<float> coords = reader.numbers<float>(n_points * n_dims);
+    std::vector<float> table, gradient;
+    if (op != kTableGradient) table = reader.numbers<float>(grid.n_entries * n_features);
+    if (op != kForward) gradient = reader.numbers<float>(n_points * n_outputs);
+    reader.finish();
+
+    const int64_t n_results = op == kForward         ? n_points * n_outputs
+                              : op == kTableGradient ? grid.n_entries * n_features
+                                                     : n_points * n_dims;
+    std::vector<float> out(static_cast<size_t>(n_results));
+    const Array x = describe("coords", coords, points);
+    const Array t = describe("table", op == kTableGradient ? out : table, rows);
+    check_inputs(x, t, scales, sizes);
+    if (op != kForward)
+        check_features(grid, describe("gradient", gradient, {n_points, n_outputs}), x);
+    const GridCall call{n_points, coords.data(), table.data(), gradient.data(), out.data()};
+    if (op == kForward) grid_encode_forward(grid, call, n_threads);
+    if (op == kTableGradient) grid_encode_table_gradient(grid, call, n_threads);
+    if (op == kCoordsGradient) grid_encode_coords_gradient(grid, call, n_threads);
+    return out;
+}
+
+void write_file(const char* path, const std::vector<float>& values) {
+    const File file(std::fopen(path, "wb"));
+    if (!file ||
+        std::fwrite(values.data(), sizeof(float), values.size(), file.get()) != values.size())
+        refuse_call("result must be writable, got " + std::string(path));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        if (argc < 2 || argc > 3) refuse_call("arguments must be CALL [RESULT]");
+        const std::vector<float> result = run(Reader(read_file(argv[1])));
+        if (argc == 3) write_file(argv[2], result);
+        return 0;
+    } catch (const std::invalid_argument& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return kRefused;
+    }
+}

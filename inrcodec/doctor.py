@@ -1,0 +1,90 @@
+"""What this installation can do, and why not more: the library side of `inrcodec doctor`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata, util
+from types import ModuleType
+
+from inrcodec import __version__
+from inrcodec.errors import ConfigError
+from inrcodec.kernels import dispatch
+
+__all__ = ["as_text", "report"]
+
+_NEEDED = ("numpy", "constriction", "array-api-compat", "imageio", "pillow", "pypng", "tifffile")
+_OPTIONAL = {
+    "torch": "fit",
+    "soundfile": "audio",
+    "soxr": "audio",
+    "av": "video",
+    "matplotlib": "bench",
+}
+
+
+def report() -> dict[str, object]:
+    """Versions, native code and optional packages; plain values, ready for JSON.
+
+    `native_problem` is the actual error when the native module cannot be loaded, else None.
+    `cuda_runtime` is the CUDA version that the native module was compiled with, None without CUDA.
+    """
+    module = dispatch.native()
+    return {
+        "inrcodec": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in (*_NEEDED, *_OPTIONAL)},
+        "missing_extras": sorted({e for name, e in _OPTIONAL.items() if _version(name) is None}),
+        "backend": dispatch.backend(),
+        "native_problem": dispatch.native_problem(),
+        "native_path": None if module is None else module.__file__,
+        "threads": _threads(),
+        **_instruction_sets(module),
+        **_cuda(module),
+        "tinycudann": util.find_spec("tinycudann") is not None,
+    }
+
+
+def as_text(fields: Mapping[str, object]) -> str:
+    """A report as lines of `name: value`, for people."""
+    return "\n".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in fields.items())
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _threads() -> int | str:
+    try:
+        return dispatch.threads()
+    except ConfigError as error:
+        return str(error)
+
+
+def _instruction_sets(module: ModuleType | None) -> dict[str, object]:
+    if module is None:
+        return {"instruction_set": None, "instruction_sets": []}
+    return {
+        "instruction_set": module.instruction_set(),
+        "instruction_sets": module.instruction_sets(),
+    }
+
+
+def _cuda(module: ModuleType | None) -> dict[str, object]:
+    if module is None or module.cuda_runtime is None:
+        return {"cuda_runtime": None, "cuda_devices": 0}
+    return {"cuda_runtime": module.cuda_runtime, "cuda_devices": module.cuda_device_count()}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

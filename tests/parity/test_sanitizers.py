@@ -1,0 +1,186 @@
+"""Native code under AddressSanitizer and UndefinedBehaviorSanitizer, on good and hostile files."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inrcodec.kernels import GridGeometry, reference
+
+SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
+FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
+GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.71875)
+HEADER_BYTES = 14
+REFUSED = 3
+
+VARIANTS = {"Baseline": []}
+if platform.machine() in ("x86_64", "AMD64"):
+    VARIANTS["Avx2"] = ["-mavx2", "-mfma"]
+    VARIANTS["Avx512"] = [f"-mavx512{part}" for part in ("f", "vl", "dq", "bw")] + ["-mfma"]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sanitizer driver, built as cuda_ext/CMakeLists.txt builds the module."""
+    compiler = shutil.which("g++")
+    if compiler is None or not SOURCES.is_dir():
+        pytest.skip("needs g++ and the native sources")
+    folder = tmp_path_factory.mktemp("sanitize")
+    base = [compiler, "-std=c++17", "-O1", "-g", "-fno-sanitize-recover=all"]
+    base.append("-fsanitize=address,undefined,float-cast-overflow")
+    if _run([*base, "-x", "c++", "-", "-o", folder / "probe"], text="int main() {}") != 0:
+        pytest.skip("g++ has no sanitizers here")
+    if len(VARIANTS) > 1:
+        base.append("-DINRCODEC_X86_VARIANTS")
+    objects = []
+    for name, flags in VARIANTS.items():
+        objects.append(folder / f"{name}.o")
+        defined = f"-DINRCODEC_VARIANT=kGridKernels{name}"
+        kernels = SOURCES / "cpu" / "grid_kernels.cpp"
+        assert _run([*base, *flags, defined, "-c", kernels, "-o", objects[-1]]) == 0
+    others = [path for path in (SOURCES / "cpu").glob("*.cpp") if path.name != "grid_kernels.cpp"]
+    program = folder / "driver"
+    parts = [SOURCES / "sanitize" / "driver.cpp", *others, *objects]
+    assert _run([*base, *parts, "-pthread", "-o", program]) == 0
+    return program
+
+
+def _run(command: list[str | Path], text: str | None = None) -> int:
+    done = subprocess.run(command, check=False, input=text, text=True, capture_output=True)
+    return done.returncode
+
+
+def call_bytes(
+    op: int, geometry: GridGeometry, arrays: list[NDArray[np.float32]], instruction_set: int = 0
+) -> bytes:
+    """A call in the driver's layout: header, scales, sizes, arrays (coords first)."""
+    shape = (geometry.n_dims, geometry.n_features, geometry.n_levels)
+    header = struct.pack("<4s6BI", b"INRK", op, 2, instruction_set, *shape, len(arrays[0]))
+    assert len(header) == HEADER_BYTES
+    scales = np.array(geometry.scales, "<f4").tobytes()
+    sizes = np.array(geometry.sizes, "<u4").tobytes()
+    return header + scales + sizes + b"".join(array.tobytes() for array in arrays)
+
+
+def case(geometry: GridGeometry, n_points: int) -> list[NDArray[np.float32]]:
+    """Coords, table, gradient; some coords outside [0, 1] and not finite."""
+    rng = np.random.default_rng(3)
+    coords = rng.random((n_points, geometry.n_dims), dtype=np.float32)
+    coords[::7] *= 1e30
+    coords[::11] = np.nan
+    coords[::13] = -np.inf
+    table = rng.standard_normal((geometry.n_entries, geometry.n_features), dtype=np.float32)
+    return [coords, table, rng.standard_normal((n_points, geometry.n_outputs), dtype=np.float32)]
+
+
+def outcome(driver: Path, data: bytes, result: Path | None = None) -> tuple[int, str]:
+    """Exit code and stderr of the driver on a file with these bytes."""
+    file = driver.parent / "call"
+    file.write_bytes(data)
+    command = [driver, file] if result is None else [driver, file, result]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 4, 8])
+@pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
+def test_valid_calls_run_clean_and_right(driver: Path, n_dims: int, n_features: int) -> None:
+    geometry = GridGeometry(n_dims, 4, n_features, 8, base_resolution=3, growth=1.71875)
+    coords, table, gradient = case(geometry, 133)
+    calls = {
+        FORWARD: ([coords, table], reference.grid_encode(coords, table, geometry)),
+        TABLE_GRADIENT: (
+            [coords, gradient],
+            reference.grid_encode_table_gradient(gradient, coords, geometry),
+        ),
+        COORDS_GRADIENT: (
+            [coords, table, gradient],
+            reference.grid_encode_coords_gradient(gradient, coords, table, geometry),
+        ),
+    }
+    result = driver.parent / "result"
+    for op, (arrays, expected) in calls.items():
+        for instruction_set in range(len(VARIANTS)):
+            data = call_bytes(op, geometry, arrays, instruction_set)
+            code, message = outcome(driver, data, result)
+            if code == REFUSED and "instruction set must exist" in message:
+                continue  # this machine lacks it
+            assert (code, message) == (0, "")
+            got = np.frombuffer(result.read_bytes(), "<f4").reshape(expected.shape)
+            np.testing.assert_allclose(got, expected, rtol=0, atol=3e-6 * np.abs(expected).max())
+
+
+def test_many_points_on_several_threads_run_clean(driver: Path) -> None:
+    coords, _, gradient = case(GEOMETRY, 20000)
+    data = call_bytes(TABLE_GRADIENT, GEOMETRY, [coords, gradient])
+    assert outcome(driver, data) == (0, "")
+
+
+def test_no_points_run_clean(driver: Path) -> None:
+    coords, table, gradient = case(GEOMETRY, 0)
+    assert outcome(driver, call_bytes(FORWARD, GEOMETRY, [coords, table])) == (0, "")
+    assert outcome(driver, call_bytes(TABLE_GRADIENT, GEOMETRY, [coords, gradient])) == (0, "")
+
+
+def assert_refused(driver: Path, data: bytes) -> None:
+    code, message = outcome(driver, data)
+    assert code == REFUSED, message
+    assert message.count("\n") == 1
+    assert ", got " in message or " must " in message
+
+
+def test_every_truncation_is_refused(driver: Path) -> None:
+    data = call_bytes(FORWARD, GEOMETRY, case(GEOMETRY, 3)[:2])
+    lengths = [*range(HEADER_BYTES + 8 * GEOMETRY.n_levels + 5), len(data) - 4, len(data) - 1]
+    for length in lengths:
+        assert_refused(driver, data[:length])
+    assert_refused(driver, data + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("at", "patch"),
+    [
+        (0, b"INRX"),
+        (4, b"\x03"),  # op
+        (5, b"\x00"),  # threads
+        (6, b"\xff"),  # instruction set
+        (7, b"\x00"),  # dims
+        (7, b"\x05"),
+        (8, b"\x03"),  # features
+        (9, b"\x00"),  # levels
+        (9, b"\x21"),
+        (10, b"\xff\xff\xff\xff"),  # points
+        (14, struct.pack("<f", float("nan"))),  # scales
+        (14, struct.pack("<f", -1.0)),
+        (14, struct.pack("<f", 1e30)),
+        (30, struct.pack("<I", 0)),  # sizes
+        (30, struct.pack("<I", 7)),
+        (30, b"\xff\xff\xff\xff"),
+        (30, struct.pack("<I", 1 << 24)),
+    ],
+)
+def test_hostile_fields_are_refused(driver: Path, at: int, patch: bytes) -> None:
+    data = call_bytes(TABLE_GRADIENT, GEOMETRY, case(GEOMETRY, 3)[::2])
+    assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
+
+
+def test_random_changes_run_or_are_refused(driver: Path) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(150):
+        op = int(rng.integers(3))
+        coords, table, gradient = case(GEOMETRY, 3)
+        arrays = [coords, *([table] if op != TABLE_GRADIENT else [])]
+        arrays += [gradient] if op != FORWARD else []
+        data = bytearray(call_bytes(op, GEOMETRY, arrays))
+        for _ in range(int(rng.integers(1, 4))):
+            at = int(rng.integers(4, HEADER_BYTES + 8 * GEOMETRY.n_levels))
+            data[at] = int(rng.integers(256))
+        code, message = outcome(driver, bytes(data))
+        assert code in (0, REFUSED), message
