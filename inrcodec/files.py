@@ -60,7 +60,7 @@ def write_bytes(path: str | Path, data: bytes, *, force: bool = True) -> None:
         if _is_device(target):
             target.write_bytes(data)
         else:
-            _replace(target, data)
+            _replace(target.resolve(), data)  # what a link points to, not the link
     except OSError as error:  # name the output, not the temporary file
         raise OSError(error.errno, error.strerror, str(path)) from None
 
