@@ -20,6 +20,7 @@ from inrcodec.media.metadata import collect, parse_ifd
 from inrcodec.signal import Metadata
 
 if TYPE_CHECKING:
+    from PIL import Image
     from tifffile import TiffPage
 
 __all__ = ["STRUCTURAL_TAGS", "Tiff", "parse"]
@@ -147,11 +148,11 @@ def _dpi_of(page: TiffPage) -> tuple[float, float] | None:
 
 def _exif_of(data: bytes, notes: list[str]) -> bytes | None:
     """The descriptive tags, the EXIF and the GPS directory as an EXIF blob of their own."""
-    from PIL import Image
+    from PIL.Image import Exif
 
-    exif = Image.Exif()
+    exif = Exif()
     try:
-        exif.load(data)
+        _load(exif, data)
         if any(exif.pop(tag, None) for tag in _PHOTOSHOP):
             notes.append("Photoshop's own data is dropped")
         for tag in STRUCTURAL_TAGS.intersection(exif):
@@ -160,3 +161,14 @@ def _exif_of(data: bytes, notes: list[str]) -> bytes | None:
     except PARSER_ERRORS:
         notes.append("malformed EXIF is dropped")
         return None
+
+
+def _load(exif: Image.Exif, data: bytes) -> None:
+    """Fill from a TIFF file; from a BigTIFF too, though EXIF itself is never one."""
+    if b"+" not in data[2:4]:
+        exif.load(data)
+        return
+    exif.endian, exif.bigtiff = ("<" if data[:2] == b"II" else ">"), True
+    (offset,) = struct.unpack_from(exif.endian + "Q", data, 8)
+    exif.load_from_fp(io.BytesIO(data), offset)
+    exif.bigtiff = False
