@@ -1,8 +1,8 @@
 """Targets in users' terms: one search around `encode`, each fit going on from the one before.
 
-Every target is reached by moving lambda, the price of a bit. A first, longest fit starts from a
-guess; shorter ones then follow the slope that was seen. Only real file lengths and real decoded
-signals are compared with the target.
+A fit moves lambda, the price of a bit, until its own estimate of bytes or error is what it was told
+to hold. The search corrects what to hold by what the real file misses, and goes on from there. Only
+real file lengths and real decoded signals are compared with the target.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -42,13 +42,10 @@ _SIZE_TOLERANCE = 0.02
 _AIM = 0.99  # of a wanted size, which a file must not exceed
 _SHARES = {
     "lam": (1.0,),
-    "bytes": (0.5, 0.14, 0.12, 0.1, 0.14),
-    "mse": (0.3, 0.3, 0.16, 0.12, 0.12),
+    "bytes": (0.7, 0.1, 0.1, 0.1),
+    "mse": (0.3, 0.4, 0.1, 0.1, 0.1),
 }
-_SLOPES = {"bytes": -0.3, "mse": 0.4}  # of log(value) over log(lambda), until two fits were seen
-_SLOPE_CHANGE = 8.0
-_LARGEST_MOVE = math.log(8.0)
-_REFIT_MOVE = math.log(2.0)
+_REFIT_RATIO = 1.6
 _TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
 
 
@@ -156,8 +153,7 @@ class _Aim:
 class _Try:
     """One fit of a search: its file, and what it achieved on the scale of the aim."""
 
-    lam: float
-    n_bytes: float
+    goal: FitGoal
     encoded: codec.Encoded
     achieved: float
 
@@ -229,8 +225,7 @@ class _Search:
             budget = self._budget(share / share_left, share)
             if self._tries and (budget is None or self.cancel.is_set()):
                 break
-            lam = self._next_lambda() if self._tries else self._first_lambda()
-            self._tries.append(self._attempt(lam, budget or Budget(iterations=1)))
+            self._tries.append(self._attempt(budget or Budget(iterations=1)))
         return min(reversed(self._tries), key=self._rank)
 
     def reached(self, one: _Try) -> bool:
@@ -256,37 +251,54 @@ class _Search:
             iterations = min(max(1, round(self._count * share_of_count)), left_count)
         return Budget(iterations=iterations, deadline=deadline, cancel=self.cancel)
 
-    def _attempt(self, lam: float, budget: Budget) -> _Try:
-        n_bytes, start = self._plan(lam)
+    def _attempt(self, budget: Budget) -> _Try:
+        goal, start = self._plan()
         encoded = codec.encode(
             self._signal,
             self._request.representation,
             self._config,
-            FitGoal(lam=lam, n_bytes=n_bytes, seed=self._request.seed),
+            goal,
             budget=budget,
             start=start,
             watch=self._watch,
             verify=self._request.verify,
         )
-        return _Try(lam, n_bytes, encoded, self._achieved(lam, encoded))
+        return _Try(goal, encoded, self._achieved(encoded))
 
-    def _plan(self, lam: float) -> tuple[float, Representation | None]:
-        """The size to fit for, and the fit to go on from, unless lambda moved too far from it."""
-        if self._aim.scale == "bytes":
-            n_bytes = self._aim.value
-        else:
-            n_bytes = _expected_bytes(lam, self._signal.spec, self._variance)
+    def _plan(self) -> tuple[FitGoal, Representation | None]:
+        """What the next fit is to hold, and the fit to go on from.
+
+        What is held is corrected by what the last file missed. If the first fit could not hold a
+        MSE because its size was guessed wrong, a second one begins anew with a better guess.
+        """
         if not self._tries:
-            return n_bytes, None
+            return self._first_goal(), None
         last = self._tries[-1]
-        moved = abs(math.log(n_bytes / last.n_bytes)) > _REFIT_MOVE
-        if moved and len(self._tries) == 1:
-            return n_bytes, None
-        return last.n_bytes, last.encoded.representation
+        goal, miss = last.goal, self._aim.value / max(last.achieved, 1e-30)
+        if len(self._tries) == 1 and self._aim.scale == "mse":
+            size = miss ** (-1.0 / _ERROR_POWER)
+            if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
+                n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
+                return replace(goal, n_bytes=n_bytes), None
+        return replace(goal, held=goal.held * miss), last.encoded.representation
 
-    def _achieved(self, lam: float, encoded: codec.Encoded) -> float:
+    def _first_goal(self) -> FitGoal:
+        spec, aim, seed = self._signal.spec, self._aim, self._request.seed
+        if aim.scale == "lam":
+            n_bytes = _expected_bytes(aim.value, spec, self._variance)
+            return FitGoal(lam=aim.value, n_bytes=n_bytes, seed=seed)
+        if aim.scale == "bytes":
+            bits = 8.0 * aim.value / spec.n_points
+        else:
+            share = aim.value / (_ERROR_AT_ONE_BIT * self._variance)
+            bits = min(share ** (-1.0 / _ERROR_POWER), float(spec.sample_format.bits))
+        lam = _expected_lambda(bits, self._variance)
+        n_bytes = bits * spec.n_points / 8.0
+        return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, hold=aim.scale, held=aim.value)
+
+    def _achieved(self, encoded: codec.Encoded) -> float:
         if self._aim.scale == "lam":
-            return lam
+            return self._aim.value
         if self._aim.scale == "bytes":
             return float(len(encoded.data))
         began = time.monotonic()
@@ -294,36 +306,6 @@ class _Search:
         mse = _unit_mse(self._signal, decoded)
         self._decode_seconds = time.monotonic() - began
         return mse
-
-    # --- where to look next ----------------------------------------------------------------------
-
-    def _first_lambda(self) -> float:
-        if self._aim.scale == "lam":
-            return self._aim.value
-        spec = self._signal.spec
-        if self._aim.scale == "bytes":
-            return _expected_lambda(8.0 * self._aim.value / spec.n_points, self._variance)
-        bits = (self._aim.value / (_ERROR_AT_ONE_BIT * self._variance)) ** (-1.0 / _ERROR_POWER)
-        return _expected_lambda(bits, self._variance)
-
-    def _next_lambda(self) -> float:
-        """Along the slope of the last two fits, from the last one to the aim."""
-        last = self._tries[-1]
-        off = math.log(self._aim.value / max(last.achieved, 1e-30))
-        move = off / self._slope()
-        return last.lam * math.exp(min(max(move, -_LARGEST_MOVE), _LARGEST_MOVE))
-
-    def _slope(self) -> float:
-        guess = _SLOPES[self._aim.scale]
-        if len(self._tries) < 2:
-            return guess
-        before, last = self._tries[-2:]
-        run = math.log(last.lam / before.lam)
-        if abs(run) < 0.02:
-            return guess
-        rise = math.log(max(last.achieved, 1e-30) / max(before.achieved, 1e-30))
-        steepness = rise / run / guess
-        return guess * min(max(steepness, 1.0 / _SLOPE_CHANGE), _SLOPE_CHANGE)
 
     def _rank(self, one: _Try) -> tuple[bool, bool, float]:
         """Reached first; then, for sizes, what is not too large; then what is nearest."""

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +90,16 @@ Watch = Callable[[Step], None]
 class FitGoal:
     """What a fit is to minimise: J = MSE + lam * bits per grid point, MSE on the [0, 1] scale.
 
-    `n_bytes` is about how large the file should become: families size themselves by it.
+    With `hold` "bytes" or "mse", lam is only where the fit begins: it then moves until the coded
+    bytes, or the MSE, come to `held`. `n_bytes` is about how large the file should become: families
+    size themselves by it.
     """
 
     lam: float
     n_bytes: float
     seed: int = 0
+    hold: Literal["lam", "bytes", "mse"] = "lam"
+    held: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +111,7 @@ class Cost:
 
 
 class Representation(ABC):
-    """A fitted function of coordinates. One subclass per family, listed in the table beside this."""
+    """A fitted function of coordinates. One subclass per family, in the table beside this."""
 
     name: ClassVar[str]
     Config: ClassVar[type]

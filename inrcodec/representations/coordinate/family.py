@@ -43,6 +43,7 @@ class CoordinateRepresentation(Representation):
     spec: SignalSpec
     packed: Packed
     iterations: int = 0
+    lam: float = 0.0
 
     @classmethod
     @abstractmethod
@@ -80,7 +81,7 @@ class CoordinateRepresentation(Representation):
             network, data, goal, budget, recipe=recipe, start=earlier, watch=watch
         )
         packed = Packed(network, output, fitted.step_indices, fitted.symbols)
-        return cls(spec, packed, fitted.iterations)
+        return cls(spec, packed, fitted.iterations, fitted.lam)
 
     def pack(self) -> dict[int, bytes]:
         """MODEL and SYMBOLS."""
@@ -136,7 +137,9 @@ def _import_fit() -> Any:
 
 def _as_fitted(start: CoordinateRepresentation, fit: Any) -> Fitted:
     packed = start.packed
-    fitted: Fitted = fit.Fitted(symbols=packed.symbols, step_indices=packed.step_indices)
+    fitted: Fitted = fit.Fitted(
+        symbols=packed.symbols, step_indices=packed.step_indices, lam=start.lam
+    )
     return fitted
 
 

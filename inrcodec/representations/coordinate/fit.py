@@ -31,6 +31,11 @@ _PART_POINTS = 1 << 13
 _PERMUTED_POINTS = 1 << 22
 _MAX_ROLLBACKS = 8
 _CHECKS = 24
+_PRICE_FROM = 0.04
+_PRICE_GAIN = 30.0
+_PRICE_RANGE = 64.0
+_PRICE_MOVE = 0.1
+_HELD_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +69,12 @@ class FitData:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """Integers and step indices, one per tensor: all that is stored of a fit."""
+    """Integers and step indices, one per tensor: all that is stored of a fit. `lam`: at its end."""
 
     symbols: tuple[NDArray[np.int64], ...]
     step_indices: tuple[int, ...]
-    iterations: int
+    lam: float
+    iterations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,48 @@ class _Clock:
         return (time.monotonic() - self._began) * (1.0 - fraction) / fraction
 
 
+class _Price:
+    """What a bit costs, on the scale of the targets: lambda, or what holds bytes or MSE."""
+
+    def __init__(self, data: FitData, goal: FitGoal, start: Fitted | None) -> None:
+        first = goal.lam if start is None or goal.hold == "lam" else start.lam
+        self._hold = goal.hold
+        self._scale = data.mse_scale * len(data.targets)
+        self._held = goal.held * 8.0 if goal.hold == "bytes" else goal.held / data.mse_scale
+        self._mse = 0.0
+        self._fraction = 0.0
+        self._first = self.per_bit = first / self._scale
+
+    @property
+    def held_bits(self) -> float | None:
+        """The bits to hold, if bytes are held."""
+        return self._held if self._hold == "bytes" else None
+
+    @property
+    def lam(self) -> float:
+        """Lambda on the [0, 1] scale, per point."""
+        return self.per_bit * self._scale
+
+    def follow(self, mse: float, bits: float, fraction: float) -> None:
+        """Raise the price while the bits are too many, or the error too small."""
+        passed, self._fraction = fraction - self._fraction, fraction
+        if self._hold == "lam" or fraction < _PRICE_FROM:
+            return
+        self._mse = mse if self._mse == 0.0 else self._mse + 0.1 * (mse - self._mse)
+        off = bits / self._held if self._hold == "bytes" else self._held / self._mse
+        move = _PRICE_GAIN * passed * math.log(max(off, 1e-9))
+        price = self.per_bit * math.exp(min(max(move, -_PRICE_MOVE), _PRICE_MOVE))
+        self.per_bit = min(max(price, self._first / _PRICE_RANGE), self._first * _PRICE_RANGE)
+
+    def cost(self, mse: float, bits: float) -> float:
+        """What a state is judged by: J, or its distance from what is held and then the rest."""
+        if self._hold == "lam":
+            return mse + self.per_bit * bits
+        held, rest = (bits, mse) if self._hold == "bytes" else (mse, bits)
+        over = abs(math.log(max(held, 1e-30) / self._held))
+        return max(over - _HELD_TOLERANCE, 0.0) * 1e3 * rest + rest
+
+
 class _Fitter:
     """The state of one fit and the steps that change it.
 
@@ -156,7 +204,7 @@ class _Fitter:
         self._specs = network.tensors()
         self._sizes = [spec.size for spec in self._specs]
         self._counts = torch.tensor(self._sizes)
-        self._lam_per_point = goal.lam / data.mse_scale / len(data.targets)
+        self._price = _Price(data, goal, start)
         self._random = torch.Generator().manual_seed(goal.seed)
         self._resumed = start is not None
         self._hardened = self._resumed or recipe.soft == "noise"
@@ -172,6 +220,8 @@ class _Fitter:
         self._targets = torch.from_numpy(data.targets)
         self._probe = self._probe_points()
         self._adam = self._new_adam()
+        if self._resumed:
+            self._scale_steps()
 
     # --- beginning -------------------------------------------------------------------------------
 
@@ -212,13 +262,16 @@ class _Fitter:
             self._harden()
         self._set_rates(fraction, hard=hard)
         values, bits = self._values(hard=hard)
-        loss = self._mse(values, next(self._batches)) + self._lam_per_point * bits
+        mse = self._mse(values, next(self._batches))
+        loss = mse + self._price.per_bit * bits
         self._adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert self._units.grad is not None
         if not (torch.isfinite(loss) and torch.isfinite(self._units.grad.sum())):
             return False
         self._adam.step()
+        if self._hardened:
+            self._price.follow(float(mse.detach()), float(bits.detach()), fraction)
         return True
 
     def _set_rates(self, fraction: float, *, hard: bool) -> None:
@@ -236,6 +289,20 @@ class _Fitter:
             runs = self._runs(self._units * self._rates)
             spreads = torch.stack([run.square().mean().sqrt() for run in runs])
             self._log2_steps.copy_(torch.log2(spreads / 6.0 + 1e-4))
+        self._scale_steps()
+
+    def _scale_steps(self) -> None:
+        """Move all steps by one factor to where the bytes are that the goal holds, if it does."""
+        if self._price.held_bits is None:
+            return
+        first = self._log2_steps.detach().clone()
+        low, high = -8.0, 8.0
+        for _ in range(20):
+            octaves = (low + high) / 2.0
+            with torch.no_grad():
+                self._log2_steps.copy_(first + octaves)
+                bits = float(self._values(hard=True)[1])
+            low, high = (octaves, high) if bits > self._price.held_bits else (low, octaves)
 
     def _values(self, *, hard: bool) -> tuple[Tensor, Tensor]:
         """The flat values as they are or will be stored, and the bits that they cost."""
@@ -258,7 +325,7 @@ class _Fitter:
 
     def _runs(self, flat: Tensor) -> tuple[Tensor, ...]:
         """The part of each tensor of a flat vector."""
-        return torch.split(flat, self._sizes)  # type: ignore[no-untyped-call, no-any-return]
+        return torch.split(flat, self._sizes)
 
     def _spread(self, per_tensor: Tensor) -> Tensor:
         return torch.repeat_interleave(per_tensor, self._counts)
@@ -277,13 +344,13 @@ class _Fitter:
     def _measure(self, *, hard: bool) -> _Snapshot:
         with torch.no_grad():
             values, bits = self._values(hard=hard)
-            parts = torch.split(self._probe, _PART_POINTS)  # type: ignore[no-untyped-call]
+            parts = torch.split(self._probe, _PART_POINTS)
             errors = [float(self._mse(values, part)) * len(part) for part in parts]
         mse = sum(errors) / len(self._probe)
         return _Snapshot(
             self._units.detach().clone(),
             self._log2_steps.detach().clone(),
-            cost=mse + self._lam_per_point * float(bits),
+            cost=self._price.cost(mse, float(bits)),
             mse=mse,
             bits=float(bits),
         )
@@ -319,7 +386,9 @@ class _Fitter:
             quantize(run.numpy(), index).reshape(spec.shape)
             for run, index, spec in zip(runs, indices, self._specs, strict=True)
         )
-        return Fitted(symbols=symbols, step_indices=indices, iterations=iterations)
+        return Fitted(
+            symbols=symbols, step_indices=indices, lam=self._price.lam, iterations=iterations
+        )
 
 
 def _batches(n_points: int, batch_points: int, random: torch.Generator) -> Iterator[Tensor]:

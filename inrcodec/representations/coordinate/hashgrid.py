@@ -117,7 +117,7 @@ class HashGridNetwork(Network):
         """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
         xp = array_namespace(coords)
         n_levels = self.geometry.n_levels
-        table = xp.concat(tuple(tensors[:n_levels]), axis=0)
+        table: Array = xp.concat(tuple(tensors[:n_levels]), axis=0)
         hidden = grid_encode(coords, table, self.geometry)
         for weight in tensors[n_levels:-1]:
             hidden = xp.clip(affine(hidden, weight), 0.0, None)
