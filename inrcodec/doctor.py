@@ -29,7 +29,7 @@ def report() -> dict[str, object]:
     `native_problem` is the actual error when the native module cannot be loaded, else None.
     `cuda_runtime` is the CUDA version that the native module was compiled with, None without CUDA.
     """
-    module = dispatch.native()
+    module = dispatch.installed()
     return {
         "inrcodec": __version__,
         "python": platform.python_version(),

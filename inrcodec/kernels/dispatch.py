@@ -16,6 +16,7 @@ from inrcodec.errors import ConfigError
 __all__ = [
     "Choice",
     "backend",
+    "installed",
     "native",
     "native_problem",
     "set_backend",
@@ -51,8 +52,13 @@ def set_backend(choice: Choice) -> None:
 
 
 def native() -> ModuleType | None:
-    """The native module, when it is there and may be used."""
-    return None if _choice == "torch" else _load()[0]
+    """The native module, when it is there and chosen."""
+    return None if _choice == "torch" else installed()
+
+
+def installed() -> ModuleType | None:
+    """The native module, when it is there, chosen or not."""
+    return _load()[0]
 
 
 def native_problem() -> str | None:

@@ -241,7 +241,7 @@ def test_the_environment_switches_native_code_off_and_values_stay() -> None:
     assert (backend, torch_is_loaded) == ("native", "False")
     backend, _, *without = run_python(ENCODE_A_POINT, INRCODEC_NATIVE="0").split()
     assert backend == "torch"
-    assert_close(np.float32(with_native), np.float32(without))
+    assert_close(np.array(with_native, np.float32), np.array(without, np.float32))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -20,7 +20,7 @@ GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.
 HEADER_BYTES = 14
 REFUSED = 3
 
-VARIANTS = {"Baseline": []}
+VARIANTS: dict[str, list[str]] = {"Baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     VARIANTS["Avx2"] = ["-mavx2", "-mfma"]
     VARIANTS["Avx512"] = [f"-mavx512{part}" for part in ("f", "vl", "dq", "bw")] + ["-mfma"]

@@ -1,0 +1,40 @@
+"""What doctor reports: plain values, true to what the kernels use."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from inrcodec import doctor, kernels
+
+
+def test_the_report_is_plain_and_names_backend_threads_and_packages() -> None:
+    fields = doctor.report()
+    assert json.loads(json.dumps(fields)) == fields
+    assert fields["backend"] == kernels.backend()
+    assert fields["threads"] == kernels.threads()
+    packages = fields["packages"]
+    assert isinstance(packages, dict)
+    assert packages["numpy"]
+
+
+def test_native_code_is_described_or_its_absence_explained() -> None:
+    fields = doctor.report()
+    found = fields["native_path"] is not None
+    assert found == (fields["native_problem"] is None)
+    assert found == bool(fields["instruction_sets"])
+
+
+@pytest.mark.usefixtures("_backend_is_put_back")
+def test_choosing_the_reference_changes_the_backend_and_nothing_else() -> None:
+    before = doctor.report()
+    kernels.set_backend("torch")
+    assert doctor.report() == {**before, "backend": "torch"}
+
+
+def test_the_text_has_one_line_per_field() -> None:
+    fields = doctor.report()
+    lines = doctor.as_text(fields).splitlines()
+    assert len(lines) == len(fields)
+    assert lines[0] == f"inrcodec: {fields['inrcodec']}"
