@@ -69,7 +69,7 @@ class Tiff:
         """Samples [height, width, channels] as stored; black is zero, floats have 16 or 32 bits."""
         page = self.page
         if page.compression in _OF_TIFFFILE and page.predictor in (1, 2):
-            samples = page.asarray()
+            samples = page.asarray(out=np.zeros(page.shape, self.dtype))  # never old memory
             if page.axes == "SYX":
                 samples = np.moveaxis(samples, 0, -1)
         else:
@@ -95,13 +95,16 @@ def parse(data: bytes, notes: list[str]) -> Tiff:
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel)
     if page.imagedepth != 1:
         raise SignalError(f"TIFF volume of {page.imagedepth} slices is not an image")
+    plain = _is_plain(page, notes)
+    if plain:
+        _check_segments(page)
     metadata, _ = collect(
         icc=_bytes_of(page, _ICC),
         exif=_exif_of(data, notes),
         xmp=_bytes_of(page, _XMP),
         dpi=_dpi_of(page),
     )
-    return Tiff(page, data, _is_plain(page, notes), metadata, _orientation_of(page))
+    return Tiff(page, data, plain, metadata, _orientation_of(page))
 
 
 def _check_whole(data: bytes) -> None:
@@ -114,6 +117,21 @@ def _check_whole(data: bytes) -> None:
         size = count * _SIZE_OF_TYPE.get(kind, 1)
         if tag in STRUCTURAL_TAGS and size > 4 and offset + size > len(data):
             raise ValueError(f"file ends early, at byte {len(data)}")
+
+
+def _check_segments(page: TiffPage) -> None:
+    """Raise ValueError if there are fewer strips or tiles than the picture takes."""
+    if page.planarconfig not in (1, 2):
+        raise ValueError(f"planar configuration {int(page.planarconfig)} is not 1 or 2")
+    width, height = page.imagewidth, page.imagelength
+    if page.is_tiled:
+        width, height = page.tilewidth, page.tilelength
+    elif page.rowsperstrip:
+        height = min(height, page.rowsperstrip)
+    needed = -(-page.imagewidth // width) * -(-page.imagelength // height)
+    needed *= page.samplesperpixel if page.planarconfig == 2 else 1
+    if not page.is_contiguous and len(page.dataoffsets) < needed:
+        raise ValueError(f"{len(page.dataoffsets)} of {needed} strips or tiles")
 
 
 def _is_plain(page: TiffPage, notes: list[str]) -> bool:

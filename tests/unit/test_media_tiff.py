@@ -195,6 +195,19 @@ def test_nan_is_refused_with_its_place() -> None:
         media.read(_by_tifffile(samples))
 
 
+@pytest.mark.parametrize(
+    ("tag", "value", "reason"),
+    [(284, 44, "planar configuration 44"), (278, 1, "of 9 strips or tiles")],
+)
+def test_a_layout_that_leaves_samples_open_is_refused(tag: int, value: int, reason: str) -> None:
+    settings = {"compression": "zlib", "rowsperstrip": 3, "byteorder": "<"}
+    data = bytearray(_by_tifffile(_waves(9, 9, 3, "uint16"), **settings))
+    entry = tifffile.TiffFile(io.BytesIO(data)).pages.first.tags[tag].offset
+    data[entry + 8 : entry + 10] = value.to_bytes(2, "little")
+    with pytest.raises(SignalError, match=reason):
+        media.read(bytes(data))
+
+
 def test_what_tifffile_logs_joins_the_warning_and_not_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
