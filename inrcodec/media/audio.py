@@ -44,6 +44,8 @@ _SUBTYPE_OF_FLAC = {
 }
 _FLAC_CHANNELS, _FLAC_RATE = 8, 655350
 _BLOCK = 1 << 20
+_UNKNOWN_LENGTH = (1 << 63) - 1
+"""Frames of a FLAC file that was written to a pipe, as libsndfile has it."""
 _TAGS_OF_THE_FILE = ("software", "encoder")
 
 
@@ -112,11 +114,15 @@ def to_flac(signal: Signal) -> bytes:
 def _frames_of(file: SoundFile, dtype: str) -> NDArray[np.generic]:
     """All samples [frames, channels], in blocks, so that no header makes us allocate."""
     blocks, n_frames, expected = [], 0, int(file.frames)
+    if expected == _UNKNOWN_LENGTH:  # soundfile seeks after each read, which then fails at the end
+        expected, file._info.seekable = 0, False
     while len(block := _block_of(file, dtype, n_frames)):
         blocks.append(block)
         n_frames += len(block)
         if n_frames * file.channels > MAX_SAMPLES:
-            raise SignalError(f"sound of {expected} frames is over {MAX_SAMPLES} samples")
+            raise SignalError(
+                f"sound of {max(expected, n_frames)} frames is over {MAX_SAMPLES} samples"
+            )
     if n_frames == 0:
         raise SignalError("no samples")
     if n_frames < expected:

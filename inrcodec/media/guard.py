@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -40,7 +41,6 @@ PARSER_ERRORS = (
     zlib.error,
 )
 """What our parsers, Pillow, tifffile and soundfile raise on damaged files."""
-
 
 _BARE = (AssertionError, AttributeError, LookupError, TypeError)
 """Errors whose text says nothing to a person."""
@@ -86,8 +86,6 @@ def one_line(text: str) -> str:
 
 def _tiff_errors() -> tuple[type[Exception], ...]:
     """tifffile's error derives from Exception; without tifffile loaded nothing can raise it."""
-    import sys
-
     module = sys.modules.get("tifffile")
     return () if module is None else (module.TiffFileError,)
 

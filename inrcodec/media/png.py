@@ -17,7 +17,7 @@ from inrcodec.media.guard import check_size
 from inrcodec.media.metadata import collect
 from inrcodec.signal import Metadata
 
-__all__ = ["ADAM7", "SIGNATURE", "XMP_KEYWORD", "Header", "Png", "decode_16_bit", "parse"]
+__all__ = ["ADAM7", "SIGNATURE", "XMP_KEYWORD", "Header", "Png", "decode_16_bit", "paeth", "parse"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"

@@ -207,6 +207,14 @@ def test_a_wav_from_a_pipe_has_no_length_and_is_whole() -> None:
     np.testing.assert_array_equal(media.read(bytes(data)).samples, samples)
 
 
+def test_a_flac_from_a_pipe_has_no_length_and_is_whole() -> None:
+    samples = _noise(10001, 2, SampleFormat.S16)
+    data = bytearray(_by_soundfile(samples, "FLAC", "PCM_16"))
+    data[21] &= 0xF0  # the 36 bits of STREAMINFO that count the samples
+    data[22:26] = bytes(4)
+    np.testing.assert_array_equal(_read_quietly(bytes(data)).samples, samples)
+
+
 def test_id3_before_the_sound_is_passed_over(tmp_path: Path) -> None:
     wave = np.sin(np.arange(9000) / 7) / 2
     tag = b"ID3\x04\0\0" + bytes([0, 0, 0, 20]) + bytes(20)
