@@ -8,7 +8,21 @@ from pathlib import PurePath
 from inrcodec.errors import ConfigError
 from inrcodec.signal import Kind
 
-__all__ = ["FORMATS", "MediaFormat", "of_content", "of_suffix"]
+__all__ = [
+    "AVIF",
+    "FLAC",
+    "FORMATS",
+    "JPEG",
+    "MP3",
+    "OGG",
+    "PNG",
+    "TIFF",
+    "WAV",
+    "WEBP",
+    "MediaFormat",
+    "of_content",
+    "of_suffix",
+]
 
 
 @dataclass(frozen=True, slots=True)
