@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inrcodec.container import DecodeLimits, Stream
-from inrcodec.errors import InrcodecError, LimitError
+from inrcodec.errors import InrcodecError, LimitError, SignalError
 from inrcodec.representations import by_id, id_of
 from inrcodec.representations.base import Budget, FitGoal, Representation, Watch, Window
 from inrcodec.signal import Signal
@@ -37,19 +37,31 @@ def encode(
     watch: Watch | None = None,
     verify: bool = True,
 ) -> Encoded:
-    """Fit, pack and frame; then, with `verify`, read back and compare every integer."""
-    fitted = representation.fit(signal, config, goal, budget, start=start, watch=watch)
-    stream = Stream(
+    """Fit, pack and frame; then, with `verify`, read back and compare every integer.
+
+    Raises SignalError, before the fit, for a signal that decoders would refuse for its size.
+    """
+    frame = Stream(
         spec=signal.spec,
         representation_id=id_of(representation),
-        sections=fitted.pack(),
+        sections={},
         metadata=signal.metadata,
         part_start=None if signal.part is None else signal.part[0],
     )
-    data = stream.to_bytes()
+    _check_within_limits(frame)
+    fitted = representation.fit(signal, config, goal, budget, start=start, watch=watch)
+    data = replace(frame, sections=fitted.pack()).to_bytes()
     if verify:
         check_decodes(data, fitted)
     return Encoded(data, fitted)
+
+
+def _check_within_limits(frame: Stream) -> None:
+    """Raise SignalError if a decoder with the default limits would refuse the stream."""
+    try:
+        Stream.from_bytes(frame.to_bytes())
+    except LimitError as error:
+        raise SignalError(str(error)) from None
 
 
 def check_decodes(data: bytes, fitted: Representation) -> None:

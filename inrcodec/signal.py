@@ -155,9 +155,13 @@ class SignalSpec:
         return narrow * np.float32(scale)
 
     def from_unit(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
-        """Values on the [0, 1] scale -> samples of this spec's format, clipped and rounded."""
+        """Values on the [0, 1] scale -> samples of this spec's format, clipped and rounded.
+
+        What is not a number counts as 0.
+        """
         low, high = self.value_range
-        wide = np.clip(values, 0.0, 1.0).astype(np.float64) * (high - low) + low
+        unit = np.nan_to_num(np.clip(values, 0.0, 1.0), copy=False)
+        wide = unit.astype(np.float64) * (high - low) + low
         if not self.sample_format.is_float:
             wide = np.clip(np.rint(wide), low, high)
         samples: NDArray[np.generic] = wide.astype(self.sample_format.dtype)

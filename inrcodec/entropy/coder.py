@@ -19,6 +19,8 @@ from inrcodec.errors import ConfigError, CorruptError
 __all__ = ["SymbolDecoder", "SymbolEncoder"]
 
 _Model = constriction.stream.model.Categorical
+_PART_SYMBOLS = 1 << 16
+_SEAL_WORDS = 2
 
 
 class SymbolEncoder:
@@ -50,7 +52,8 @@ class SymbolDecoder:
     """Gives back the runs of one SymbolEncoder, in order and with the same tables.
 
     Raises CorruptError at once for a length that is not in whole words. Most words decode to some
-    symbols, and symbols past the end come without complaint, so nothing is certain before `finish`.
+    symbols, and symbols past the end come without complaint, so nothing is certain before `finish`;
+    but symbols that would take more words than there are end soon after those words do.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -67,12 +70,21 @@ class SymbolDecoder:
         if n == 0 or max_symbol == 0:
             return np.zeros(n, dtype=np.int64)
         model = _model_of(counts)
+        symbols = np.empty(n, dtype=np.int64)
+        for part in np.split(symbols, range(_PART_SYMBOLS, n, _PART_SYMBOLS)):
+            part[:] = self._take_part(part.size, model)
+        symbols -= max_symbol
+        return symbols
+
+    def _take_part(self, n: int, model: object) -> NDArray[np.int32]:
+        if self._echo.num_words() > len(self._data) // 4 + _SEAL_WORDS:
+            raise self._wrong_end()
         try:
-            raw = self._coder.decode(model, n)
+            raw = cast("NDArray[np.int32]", self._coder.decode(model, n))
         except AssertionError:  # constriction: words that point above the last cumulative count
             raise CorruptError("coded symbols hold words that no encoder writes") from None
         self._echo.encode(raw, model)
-        return cast("NDArray[np.int64]", raw.astype(np.int64) - max_symbol)
+        return raw
 
     def finish(self) -> None:
         """Raise CorruptError unless the words are exactly those that code the symbols taken.
@@ -80,9 +92,12 @@ class SymbolDecoder:
         This catches words left over, words that ran out, and words that no encoder writes.
         """
         if _words_of(self._echo) != self._data:
-            raise CorruptError(
-                f"{len(self._data)} bytes of coded symbols do not end with the last symbol"
-            )
+            raise self._wrong_end()
+
+    def _wrong_end(self) -> CorruptError:
+        return CorruptError(
+            f"{len(self._data)} bytes of coded symbols do not end with the last symbol"
+        )
 
 
 def _words_of(coder: constriction.stream.queue.RangeEncoder) -> bytes:

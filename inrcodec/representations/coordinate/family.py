@@ -97,10 +97,11 @@ class CoordinateRepresentation(Representation):
         axes = tuple(axis_coords(window) for window in windows)
         shape = tuple(len(axis) for axis in axes)
         values = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
+        tensors = self.packed.tensors()
 
         def fill(begin: int) -> None:
             end = min(begin + _PART_POINTS, len(values))
-            values[begin:end] = self.sample(point_coords(axes, np.arange(begin, end)))
+            values[begin:end] = self._evaluate(tensors, point_coords(axes, np.arange(begin, end)))
 
         with ThreadPoolExecutor(_n_cores()) as pool:
             list(pool.map(fill, range(0, len(values), _PART_POINTS)))
@@ -111,8 +112,15 @@ class CoordinateRepresentation(Representation):
         if coords.ndim != 2 or coords.shape[1] != len(self.spec.grid):
             raise ConfigError(f"coords {coords.shape} are not [n, {len(self.spec.grid)}]")
         points = np.ascontiguousarray(coords, dtype=np.float32)
-        outputs = self.packed.network.apply(self.packed.tensors(), points)
-        return self.packed.output.to_values(outputs)
+        return self._evaluate(self.packed.tensors(), points)
+
+    def _evaluate(
+        self, tensors: tuple[NDArray[np.float32], ...], points: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Values at points; a stream may hold weights whose sums pass the range of float32."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = self.packed.network.apply(tensors, points)
+            return self.packed.output.to_values(outputs)
 
     def cost(self) -> Cost:
         """Multiplications per point to decode, and the count of stored numbers."""
