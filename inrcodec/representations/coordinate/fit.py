@@ -170,7 +170,7 @@ class _Price:
         if self._hold == "lam" or fraction < _PRICE_FROM:
             return
         self._mse = mse if self._mse == 0.0 else self._mse + 0.1 * (mse - self._mse)
-        off = bits / self._held if self._hold == "bytes" else self._held / self._mse
+        off = bits / self._held if self._hold == "bytes" else self._held / max(self._mse, 1e-30)
         move = _PRICE_GAIN * passed * math.log(max(off, 1e-9))
         price = self.per_bit * math.exp(min(max(move, -_PRICE_MOVE), _PRICE_MOVE))
         self.per_bit = min(max(price, self._first / _PRICE_RANGE), self._first * _PRICE_RANGE)
