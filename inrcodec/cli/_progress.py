@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["format_bytes", "format_seconds", "watching"]
 
 _SECONDS_BETWEEN_LINES = 5.0
+_FRACTION_OF_A_GUESS = 0.01  # before that the pace says nothing of the time left
 
 
 @contextmanager
@@ -53,12 +54,14 @@ def format_seconds(seconds: float) -> str:
 
 def _state(step: Step) -> str:
     quality = f"{step.psnr_db:.2f} dB" if math.isfinite(step.psnr_db) else "? dB"
-    left = format_seconds(step.seconds_left)
-    return f"{quality}, about {format_bytes(step.n_bytes)}, {left} left"
+    state = f"{quality}, about {format_bytes(step.n_bytes)}"
+    if step.fraction < _FRACTION_OF_A_GUESS:
+        return state
+    return f"{state}, {format_seconds(step.seconds_left)} left"
 
 
 def _lines(name: str) -> Watch:
-    last = time.monotonic()
+    last = -math.inf
 
     def watch(step: Step) -> None:
         nonlocal last
@@ -79,7 +82,7 @@ def _bar(name: str) -> Iterator[Watch]:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}"),
     )

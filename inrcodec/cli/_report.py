@@ -29,6 +29,11 @@ class Report:
     as_json: bool = False
     stdout_taken: bool = False
 
+    @property
+    def silent(self) -> bool:
+        """Whether progress is out of place: unwanted, or where JSON is to be read from."""
+        return self.quiet or (self.as_json and self.stdout_taken)
+
     def show(self, fields: Mapping[str, object], text: str) -> None:
         """The fields as one line of JSON, else the text unless the command is quiet."""
         stream = sys.stderr if self.stdout_taken else sys.stdout

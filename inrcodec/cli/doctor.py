@@ -9,7 +9,7 @@ __all__ = ["doctor"]
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show versions, the native module, devices, and what is missing."""
+    """Show what this installation can do, and what is missing."""
     from inrcodec.doctor import as_text, report
 
     fields = report()

@@ -255,7 +255,7 @@ def _encode_one(job: _Job, task: Task) -> int:
     from inrcodec.rate import encode_to_target
 
     with ending_fit() as cancel:
-        with watching(job.source, quiet=task.report.quiet) as watch:
+        with watching(Path(job.source).name, quiet=task.report.silent) as watch:
             result = encode_to_target(
                 signal, task.request, started=started, watch=watch, cancel=cancel
             )

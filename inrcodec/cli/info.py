@@ -14,7 +14,9 @@ __all__ = ["describe", "info"]
 
 
 def info(source: StreamPath, as_json: AsJson = False) -> None:
-    """Show what a stream holds: header, model, cost, and where its bytes go.
+    """Show what a stream holds.
+
+    Header, model, cost of decoding, and where the bytes go; no sample is computed.
 
     Exit codes: 0 done, 3 input unreadable, 4 not a valid stream.
     """
@@ -61,13 +63,18 @@ def describe(data: bytes) -> dict[str, object]:
     return fields
 
 
+_SEPARATORS = {"grid": " x ", "value_range": " to ", "part": ":"}
+
+
 def _table(fields: Mapping[str, object]) -> str:
-    return "\n".join(f"  {name:17}{_cell(value)}" for name, value in fields.items())
+    return "\n".join(
+        f"  {name:17}{_cell(value, _SEPARATORS.get(name, ', '))}" for name, value in fields.items()
+    )
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, separator: str) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
     if isinstance(value, list):
-        return " x ".join(_cell(item) for item in value)
+        return separator.join(_cell(item, separator) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

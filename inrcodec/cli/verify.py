@@ -25,7 +25,9 @@ def verify(
     device: Device = "auto",
     backend: Backend = "auto",
 ) -> None:
-    """Check the structure and the checksums of streams, and decode them.
+    """Check that streams are sound.
+
+    Looks at their structure and their checksums, and decodes them.
 
     Exit codes: 0 all are sound, 3 input unreadable, 4 not a valid stream; the first that failed.
     """

@@ -1,0 +1,144 @@
+"""`inrcodec encode`: what is written, what is printed, and with which exit code."""
+
+import json
+
+import pytest
+
+import inrcodec
+
+
+def test_an_image_becomes_a_stream_that_decodes_to_its_size(run, photo, tmp_path):
+    outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--iters", 20)
+    assert outcome.code == 0
+    assert b"photo.png -> " in outcome.stdout
+    assert inrcodec.decode(tmp_path / "p.inr").samples.shape == (24, 40, 3)
+
+
+def test_json_of_an_image_names_its_bytes_and_their_parts(run, photo, tmp_path):
+    outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--iters", 20, "--json", "--quiet")
+    fields = json.loads(outcome.stdout)
+    n_bytes = (tmp_path / "p.inr").stat().st_size
+    assert fields["bytes"] == n_bytes == sum(fields["breakdown"].values())
+    assert fields["bpp"] == 8 * n_bytes / (24 * 40)
+    assert fields["psnr_db"] > 10
+    assert fields["iterations"] == 20
+    assert fields["seconds"] > 0
+    assert fields["model"] in {"siren", "hashgrid"}
+    assert "kbps" not in fields
+
+
+def test_json_of_a_sound_has_its_rate_and_snr(run, sound, tmp_path):
+    outcome = run("encode", sound, "-o", tmp_path / "s.inr", "--iters", 20, "--json")
+    fields = json.loads(outcome.stdout)
+    assert fields["kbps"] == pytest.approx(8 * fields["bytes"] / 0.5 / 1000)
+    assert fields["snr_db"] is not None
+
+
+def test_several_inputs_become_one_stream_each(run, photo, sound, tmp_path):
+    outcome = run("encode", photo, sound, "-o", f"{tmp_path}/new/", "--iters", 5, "--json")
+    assert outcome.code == 0
+    lines = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert [line["input"] for line in lines] == [str(photo), str(sound)]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["photo.inr", "sound.inr"]
+
+
+def test_one_bad_input_does_not_stop_the_others(run, photo, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    outcome = run("encode", bad, photo, "-o", f"{tmp_path}/", "--iters", 5)
+    assert outcome.code == 3
+    assert "bad.png" in outcome.stderr
+    assert (tmp_path / "photo.inr").exists()
+    assert not (tmp_path / "bad.inr").exists()
+
+
+def test_a_missed_target_gives_exit_5_and_the_best_file(run, photo, tmp_path):
+    outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--psnr", 119, "--iters", 6)
+    assert outcome.code == 5
+    assert "psnr 119 was not reached" in outcome.stderr
+    assert run("verify", tmp_path / "p.inr").code == 0
+
+
+def test_a_size_is_never_exceeded(run, photo, tmp_path):
+    outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--size", "0.6KB", "--iters", 200)
+    assert outcome.code in (0, 5)
+    if outcome.code == 0:
+        assert (tmp_path / "p.inr").stat().st_size <= 600
+
+
+def test_the_same_seed_and_iterations_repeat_a_file(run, photo, tmp_path):
+    for name in ("a", "b", "c"):
+        seed = 2 if name == "c" else 1
+        run("encode", photo, "-o", tmp_path / f"{name}.inr", "--iters", 10, "--seed", seed)
+    first, second, other = ((tmp_path / f"{name}.inr").read_bytes() for name in "abc")
+    assert first == second != other
+
+
+def test_a_part_of_a_sound_remembers_where_it_was(run, sound, tmp_path):
+    stream = tmp_path / "s.inr"
+    outcome = run("encode", sound, "-o", stream, "--iters", 20, "--seconds", "0.1:0.3")
+    assert outcome.code == 0
+    described = json.loads(run("info", stream, "--json").stdout)
+    assert described["part"] == [800, 2400]
+    assert json.loads(run("eval", sound, stream, "--json").stdout)["bytes"] > 0
+
+
+def test_pipes_carry_the_stream_and_stderr_the_json(run, photo):
+    outcome = run("encode", "-", "-o", "-", "--iters", 5, "--json", stdin=photo.read_bytes())
+    assert inrcodec.decode(outcome.stdout).samples.shape == (24, 40, 3)
+    assert json.loads(outcome.stderr)["input"] == "-"
+
+
+def test_quiet_prints_nothing_and_does_not_silence_json(run, photo, tmp_path):
+    arguments = ("encode", photo, "-o", tmp_path / "p.inr", "--iters", 5, "--quiet", "-f")
+    assert run(*arguments).stdout == b""
+    assert run(*arguments, "--json").stdout.startswith(b"{")
+
+
+def test_force_overwrites(run, photo, tmp_path):
+    stream = tmp_path / "p.inr"
+    stream.write_bytes(b"old")
+    assert run("encode", photo, "-o", stream, "--iters", 5, "--force").code == 0
+    assert stream.read_bytes() != b"old"
+
+
+def test_a_config_file_gives_what_the_command_line_does_not(run, photo, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'model = "siren"\niterations = 7\nlambda = 0.001\n'
+        "[options]\ndepth = 2\n[siren]\nwidth = 6\n[hashgrid]\nlevels = 2\n"
+    )
+    outcome = run(
+        "encode", photo, "-o", tmp_path / "p.inr", "--config", config, "--iters", 9, "--json"
+    )
+    fields = json.loads(outcome.stdout)
+    assert (fields["model"], fields["iterations"]) == ("siren", 9)
+
+
+def test_a_target_on_the_command_line_replaces_that_of_the_config_file(run, photo, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('size = "600B"\niterations = 3\n')
+    outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--config", config, "-q", 20)
+    assert outcome.code == 0  # a quality is always reached
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour = 1", "'colour' is not one of"),
+        ("iterations = 'many'", "iterations 'many' has the wrong type"),
+        ("verify = 1", "verify 1 has the wrong type"),
+        ("quality = 'high'", "quality 'high' is not a number"),
+        ("quality = 5\nbpp = 1", "quality and bpp contradict"),
+        ("options = 3", "'options' is a table"),
+        ("[options]\nwidht = 3", "widht"),
+        ("model = ", "is not TOML"),
+    ],
+)
+def test_a_wrong_config_file_is_one_line_and_exit_2(run, photo, tmp_path, text, message):
+    config = tmp_path / "c.toml"
+    config.write_text(text)
+    outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--config", config)
+    assert outcome.code == 2
+    assert message in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
