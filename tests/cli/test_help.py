@@ -42,7 +42,7 @@ def test_the_version_is_that_of_the_package(run):
 
 
 def test_help_and_import_load_no_heavy_library():
-    heavy = {"torch", "numpy", "PIL", "rich", "constriction"}
+    heavy = {"torch", "numpy", "PIL", "constriction"}
     code = f"""
 import sys, inrcodec, inrcodec.cli
 try:
@@ -57,7 +57,7 @@ except SystemExit:
 
 
 def test_the_reference_is_what_typer_writes(tmp_path):
-    """Types that typer adds in <...> are left out: they differ between its versions."""
+    """But for how it marks types, choices and repeats, which differs between its versions."""
     from typer.cli import app as typer_app
 
     written = tmp_path / "cli.md"
@@ -71,7 +71,7 @@ def test_the_reference_is_what_typer_writes(tmp_path):
 
 
 def _plain(path: Path) -> str:
-    return re.sub(r" ?<[\w\[\]|]+>", "", path.read_text())
+    return re.sub(r" ?<[\w\[\]|]+>|[{}\\]|\.\.\.", "", path.read_text())
 
 
 def test_the_app_is_a_typer_app():
