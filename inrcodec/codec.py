@@ -15,7 +15,7 @@ from inrcodec.representations import by_id, id_of
 from inrcodec.representations.base import Budget, FitGoal, Representation, Watch, Window
 from inrcodec.signal import Signal
 
-__all__ = ["Encoded", "decode", "encode", "render", "unpack"]
+__all__ = ["Encoded", "check_decodes", "decode", "encode", "render", "unpack"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,378 @@
+"""Makes the golden streams in data/vectors/v0 and the pages that say what each must give.
+
+    python scripts/make_vectors.py
+
+valid/NAME.inr with NAME.json: the header, a digest of the symbols, the samples, their peak error.
+invalid/NAME.inr: refused as invalid/errors.tsv states, which is written by hand: the exact error,
+a part of its message, and why.
+
+A file that is there is never written again: only what is missing is made. To replace a stream,
+delete it and its page first. Everything is checked before it is written. Needs the extra `fit`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec import codec, kernels
+from inrcodec.container import ByteReader, ByteWriter
+from inrcodec.errors import BitstreamError
+from inrcodec.representations import by_name
+from inrcodec.representations.base import Budget, FitGoal
+from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
+
+ROOT = Path(__file__).resolve().parent.parent / "data" / "vectors" / "v0"
+VALID, INVALID = ROOT / "valid", ROOT / "invalid"
+MAGIC = b"\x89INR\x00"
+HEAD, MODEL, SYMBOLS, ICC, DPI, PART = 1, 2, 3, 16, 19, 20
+OPTIONAL, LAST = 0x40, 0x80
+ITERATIONS = 150
+LARGEST = 2000  # bytes of a valid stream
+
+
+def main() -> None:
+    """Make what is missing, and say what was made."""
+    kernels.set_backend("torch")  # the reference states the samples
+    made = [*make_valid(), *make_invalid()]
+    print(f"made {len(made)} files", *made, sep="\n  ")
+
+
+def write_new(path: Path, data: bytes) -> str:
+    """Write a file that is not there yet; its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(data)
+    return path.name
+
+
+# --- valid ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One valid stream: its signal, and the network that is fitted to it."""
+
+    name: str
+    signal: Signal
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """The stream; the name begins with that of its representation."""
+        representation = by_name(self.name.partition("_")[0])
+        config = representation.Config(**self.options)
+        goal = FitGoal(lam=1e-6, n_bytes=600.0, seed=1)
+        budget = Budget(iterations=ITERATIONS)
+        return codec.encode(self.signal, representation, config, goal, budget=budget).data
+
+
+def make_valid() -> Iterator[str]:
+    """Encode what is missing, then describe what is not described."""
+    for recipe in recipes():
+        path = VALID / f"{recipe.name}.inr"
+        if not path.exists():
+            yield write_new(path, recipe.encode())
+    path = VALID / "siren_unknown_optional_section.inr"
+    if not path.exists():
+        yield write_new(path, Parts.of("siren_1x1").framed((OPTIONAL | 40, b"later")))
+    for path in sorted(VALID.glob("*.inr")):
+        page = path.with_suffix(".json")
+        if not page.exists():
+            yield write_new(page, describe(path.read_bytes()))
+
+
+def recipes() -> Iterator[Recipe]:
+    """Each kind of signal in each family, and the corners of both."""
+    small: dict[str, dict[str, object]] = {
+        "siren": {"width": 8, "depth": 2},
+        "hashgrid": {"levels": 4, "finest_resolution": 16},
+    }
+    usual = signals()
+    for model, options in small.items():
+        for name, signal in usual.items():
+            yield Recipe(name=f"{model}_{name}", signal=signal, options=options)
+    one_pixel = Signal.image(np.array([[200]], np.uint8))
+    one_sample = Signal.audio(np.array([0.25], np.float16), 8000)
+    hashed = {"levels": 3, "log2_table_size": 5, "features": 2, "growth": 1.5}
+    sine = {"width": 4, "depth": 1, "frequencies": 0}
+    array, film = solid(Kind.ARRAY, (3, 4, 5, 2)), solid(Kind.VIDEO, (3, 5, 7))
+    yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
+    yield Recipe(name="siren_array4", signal=array, options=small["siren"])
+    yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
+    yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
+    yield Recipe(name="hashgrid_video", signal=film, options={"levels": 2, "finest_resolution": 7})
+
+
+def signals() -> dict[str, Signal]:
+    """The usual kinds of images and sounds."""
+    image, sound = waves(17, 24, channels=4), waves(200, channels=2)
+    metadata = Metadata(
+        icc=b"profile " * 16, exif=b"II*\0\x08\0\0\0\0\0", xmp=b"<x:xmpmeta/>", dpi=(300.0, 72.5)
+    )
+    eight, sixteen = np.rint(image * 255).astype(np.uint8), np.rint(image * 65535).astype(np.uint16)
+    stereo = np.rint((sound * 2.0 - 1.0) * (2**23 - 1)).astype(np.int32)
+    whole = Signal.audio(stereo, 44100, sample_format=SampleFormat.S24)
+    return {
+        "rgb8": Signal.image(eight[..., :3]),
+        "rgba8": Signal.image(eight),
+        "grey16_metadata": Signal.image(sixteen[..., 0], metadata=metadata),
+        "float32": Signal.image((image[..., 0] * 9.0 - 4.0).astype(np.float32)),
+        "mono16": Signal.audio((sound[:, 0] * 6e4 - 3e4).astype(np.int16), 16000),
+        "stereo24_part": whole.cut(30, 197),
+    }
+
+
+def solid(kind: Kind, grid: tuple[int, ...]) -> Signal:
+    """8-bit samples of two channels over any grid."""
+    spec = SignalSpec(
+        kind=kind, sample_format=SampleFormat.U8, grid=grid, channels=2, value_range=(0.0, 255.0)
+    )
+    return Signal(samples=np.rint(waves(*grid, channels=2) * 255).astype(np.uint8), spec=spec)
+
+
+def waves(*sizes: int, channels: int) -> NDArray[np.float64]:
+    """Smooth values [*sizes, channels] in [0, 1], different in each channel."""
+    axes = np.meshgrid(*((np.arange(n) + 0.5) / n for n in sizes), indexing="ij")
+    along = sum((i + 1) * axis for i, axis in enumerate(axes))
+    shifts = [np.sin(6.0 * along + 2.0 * c) * np.cos(5.0 * axes[-1] - c) for c in range(channels)]
+    return np.stack(shifts, axis=-1) * 0.5 + 0.5
+
+
+def describe(data: bytes) -> bytes:
+    """The page of a valid stream. Samples are row-major, channels last."""
+    if len(data) > LARGEST:
+        raise SystemExit(f"a stream of {len(data)} bytes is over {LARGEST}")
+    stream, representation = codec.unpack(data)
+    signal = codec.render(stream, representation)
+    spec = signal.spec
+    symbols = np.concatenate([run.ravel() for run in representation.symbols])
+    page = {
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "representation": representation.name,
+        "kind": spec.kind.name,
+        "sample_format": spec.sample_format.name,
+        "grid": spec.grid,
+        "channels": spec.channels,
+        "value_range": spec.value_range,
+        "sample_rate": spec.sample_rate,
+        "part_start": stream.part_start,
+        "metadata_sha256": metadata_digest(signal.metadata),
+        "dpi": signal.metadata.dpi,
+        "n_symbols": len(symbols),
+        "symbols_sha256": hashlib.sha256(symbols.astype("<i4").tobytes()).hexdigest(),
+        "peak_error": peak_error(spec),
+        "samples": signal.samples.ravel().tolist(),
+    }
+    return (json.dumps(page) + "\n").encode()
+
+
+def peak_error(spec: SignalSpec) -> float:
+    """How far other machines may be off, in units of the samples: 2^-15 of their range."""
+    low, high = spec.value_range
+    error = (high - low) / 2**15
+    return error if spec.sample_format.is_float else float(math.ceil(error))
+
+
+def metadata_digest(metadata: Metadata) -> dict[str, str]:
+    """SHA-256 of what is carried as bytes, by name."""
+    carried = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    return {k: hashlib.sha256(v).hexdigest() for k, v in carried.items() if v is not None}
+
+
+# --- invalid -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The payloads of a valid stream without metadata, to be framed again with a fault."""
+
+    head: bytes
+    model: bytes
+    symbols: bytes
+
+    @staticmethod
+    def of(name: str) -> Parts:
+        """Those of a valid stream that is already there."""
+        reader = ByteReader((VALID / f"{name}.inr").read_bytes())
+        reader.take(len(MAGIC))
+        payloads = []
+        for _ in range(3):
+            reader.u8()
+            payloads.append(reader.take(reader.varint()))
+            reader.u32()
+        return Parts(*payloads)
+
+    def framed(self, *extra: tuple[int, bytes]) -> bytes:
+        """A stream of these payloads and more sections, each a tag and a payload."""
+        return framed((HEAD, self.head), (MODEL, self.model), (SYMBOLS, self.symbols), *extra)
+
+
+def framed(*sections: tuple[int, bytes]) -> bytes:
+    """A stream of sections; the last one gets the `last` bit."""
+    frames = [frame(tag, payload) for tag, payload in sections[:-1]]
+    tag, payload = sections[-1]
+    return MAGIC + b"".join(frames) + frame(tag | LAST, payload)
+
+
+def frame(tag: int, payload: bytes) -> bytes:
+    """A section with its checksum."""
+    body = bytes([tag]) + varints(len(payload)) + payload
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def varints(*values: int) -> bytes:
+    """Numbers as a stream holds them."""
+    writer = ByteWriter()
+    for value in values:
+        writer.varint(value)
+    return writer.to_bytes()
+
+
+def make_invalid() -> Iterator[str]:
+    """Write what is missing, after seeing that it is refused as errors.tsv states."""
+    base = Parts.of("siren_1x1")
+    faults = of_the_file(base) | of_the_head(base) | of_metadata(base)
+    faults |= of_the_model(base) | of_the_symbols(base)
+    rows = (INVALID / "errors.tsv").read_text().splitlines()[1:]
+    stated = {file: (error, says) for file, error, says, _ in (row.split("\t") for row in rows)}
+    if {f"{name}.inr" for name in faults} != set(stated):
+        raise SystemExit("errors.tsv and this script do not name the same streams")
+    for name, data in faults.items():
+        path = INVALID / f"{name}.inr"
+        check_refused(path.name, data, *stated[path.name])
+        if not path.exists():
+            yield write_new(path, data)
+
+
+def check_refused(name: str, data: bytes, error_name: str, says: str) -> None:
+    """Stop unless decoding raises exactly the error that is stated."""
+    try:
+        codec.decode(data)
+    except BitstreamError as error:
+        if type(error).__name__ == error_name and says in str(error):
+            return
+        raise SystemExit(f"{name}: {type(error).__name__}: {error}") from None
+    raise SystemExit(f"{name} decodes")
+
+
+def of_the_file(base: Parts) -> dict[str, bytes]:
+    """Magic, version and the frame of sections."""
+    good = base.framed()
+    head, model, symbols = (HEAD, base.head), (MODEL, base.model), (SYMBOLS, base.symbols)
+    return {
+        "empty": b"",
+        "truncated_magic": good[:3],
+        "no_sections": MAGIC,
+        "magic_of_png": b"\x89PNG" + good[4:],
+        "version_1": good[:4] + b"\1" + good[5:],
+        "truncated_head": good[:9],
+        "truncated_symbols": good[:-6],
+        "truncated_checksum": good[:-1],
+        "no_last_section": MAGIC + frame(*head) + frame(*model) + frame(*symbols),
+        "leftover_bytes": good + b"\0",
+        "bad_checksum": good[:-1] + bytes([good[-1] ^ 1]),
+        "idle_length": MAGIC + bytes([HEAD, 0x80 | len(base.head), 0]) + base.head,
+        "endless_length": MAGIC + bytes([HEAD]) + b"\xff" * 5 + b"\0",
+        "huge_length": MAGIC + bytes([HEAD]) + varints(2**32 - 1),
+        "head_not_first": framed(model, head, symbols),
+        "section_twice": framed(head, model, model, symbols),
+        "unknown_required_section": base.framed((40, b"later")),
+        "required_as_optional": framed(head, model, (SYMBOLS | OPTIONAL, base.symbols)),
+        "optional_as_required": base.framed((PART, b"\5")),
+        "no_model": framed(head, symbols),
+        "no_symbols": framed(head, model),
+    }
+
+
+def of_the_head(base: Parts) -> dict[str, bytes]:
+    """Fields of HEAD."""
+    image, siren = 0x00, 1
+    heads = {
+        "unknown_kind": bytes([0x40, siren, 1, 1, 1]),
+        "unknown_sample_format": bytes([image | 7, siren, 1, 1, 1]),
+        "unknown_representation": bytes([image, 255, 1, 1, 1]),
+        "array_rank_0": bytes([0x30, siren, 0, 1]),
+        "array_rank_5": bytes([0x30, siren, 5, 1, 1, 1, 1, 1, 1]),
+        "no_rows": bytes([image, siren, 0, 1, 1]),
+        "no_channels": bytes([image, siren, 1, 1, 0]),
+        "no_sample_rate": bytes([0x12, siren, 1, 1, 0]),
+        "head_cut_short": bytes([image, siren, 1, 1]),
+        "head_too_long": bytes([image, siren, 1, 1, 1, 0]),
+        "range_reversed": bytes([image | 6, siren, 1, 1, 1]) + f32(1.0, 0.5),
+        "range_not_a_number": bytes([image | 6, siren, 1, 1, 1]) + f32(0.0, np.nan),
+        "range_past_half": bytes([image | 5, siren, 1, 1, 1]) + f32(0.0, 65536.0),
+        "too_many_samples": bytes([image, siren]) + varints(2**32 - 1, 2**32 - 1, 1),
+        "too_many_channels": bytes([image, siren]) + varints(1, 1, 65),
+    }
+    return {name: replace(base, head=head).framed() for name, head in heads.items()}
+
+
+def of_metadata(base: Parts) -> dict[str, bytes]:
+    """Sections that a decoder may skip, but reads if it knows them."""
+    icc = zlib.compress(b"profile", 9)
+    sections = {
+        "zip_bomb_icc": (ICC, zlib.compress(bytes(2**24 + 1), 9)),
+        "icc_not_zlib": (ICC, b"profile"),
+        "icc_cut_off": (ICC, icc[:-1]),
+        "icc_too_long": (ICC, icc + b"\0"),
+        "dpi_cut_off": (DPI, varints(300_000)),
+        "part_too_long": (PART, varints(5, 5)),
+    }
+    return {
+        name: base.framed((key | OPTIONAL, payload)) for name, (key, payload) in sections.items()
+    }
+
+
+def of_the_model(base: Parts) -> dict[str, bytes]:
+    """Fields of MODEL, of both families."""
+    grid = Parts.of("hashgrid_one_sample")
+    wide = replace(base, head=bytes([0x00, 1]) + varints(2**14, 2**14, 1))
+    return {
+        "model_cut_short": replace(base, model=base.model[:-1]).framed(),
+        "model_too_long": replace(base, model=base.model + b"\0").framed(),
+        "siren_width_0": replace(base, model=varints(0) + base.model[1:]).framed(),
+        "siren_width_1025": replace(base, model=varints(1025) + base.model[1:]).framed(),
+        "grid_too_fine": replace(grid, model=grid_model(2, 3, 2**22, 8192)).framed(),
+        "too_many_parameters": replace(grid, model=grid_model(32, 24, 2**22, 4096)).framed(),
+        "too_many_multiplications": replace(wide, **certain(256, 2)).framed(),
+    }
+
+
+def grid_model(levels: int, log2_table_size: int, resolution: int, growth_units: int) -> bytes:
+    """The shape of a grid, with 8 features."""
+    return varints(levels, 3, log2_table_size, resolution, growth_units, 1, 1)
+
+
+def certain(width: int, depth: int) -> dict[str, bytes]:
+    """MODEL and SYMBOLS of a one-channel siren of zeros, which take no words."""
+    tensors = bytes([100, 0, 0]) * (2 * depth + 2)
+    return {"model": varints(width, depth, 0) + bytes([0, 0, 1, 0]) + tensors, "symbols": b""}
+
+
+def of_the_symbols(base: Parts) -> dict[str, bytes]:
+    """Words that no encoder writes for these tables."""
+    words = {
+        "symbols_not_in_words": base.symbols + b"\0",
+        "symbols_left_over": base.symbols + bytes(4),
+        "symbols_cut_short": base.symbols[:-4],
+        "symbols_of_no_encoder": b"\xff" * len(base.symbols),
+    }
+    return {name: replace(base, symbols=symbols).framed() for name, symbols in words.items()}
+
+
+def f32(*values: float) -> bytes:
+    """Little-endian binary32."""
+    return np.array(values, "<f4").tobytes()
+
+
+if __name__ == "__main__":
+    main()
