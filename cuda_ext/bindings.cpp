@@ -2,12 +2,14 @@
 // through DLPack or the buffer protocol; outputs are allocated by the caller. No logic of its own.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
 #include "common/instruction_sets.h"
+#include "common/mlp_checks.h"
 
 namespace nb = nanobind;
 using namespace inrcodec;
@@ -40,6 +42,10 @@ float* floats(const Array& array) {
     return static_cast<float*>(array.data);
 }
 
+void check_threads(const char* op, int n_threads) {
+    if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
+}
+
 struct Checked {
     Grid grid;
     GridCall call;
@@ -70,14 +76,14 @@ Checked check_coords_gradient(const Input& gradient, const Input& coords, const 
     const Array t = describe("table", table), o = describe("out", out);
     const Grid grid = check_inputs(x, t, scales, sizes);
     check_features(grid, g, x);
-    check_array(o, x.shape, x.device);
+    check_array(kGridOp, o, x.shape, x.device);
     return {grid, {x.shape[0], floats(x), floats(t), floats(g), floats(o)}, x.device};
 }
 
 void run_on_cpu(const Checked& checked, int n_threads,
                 void (*op)(const Grid&, const GridCall&, int)) {
-    if (checked.device >= 0) refuse("arrays must be on the CPU", "a GPU");
-    if (n_threads < 1) refuse("threads must be at least 1", std::to_string(n_threads));
+    if (checked.device >= 0) refuse(kGridOp, "arrays must be on the CPU", "a GPU");
+    check_threads(kGridOp, n_threads);
     const nb::gil_scoped_release released;
     op(checked.grid, checked.call, n_threads);
 }
@@ -102,7 +108,7 @@ void coords_gradient(const Input& gradient, const Input& coords, const Input& ta
 #if defined(INRCODEC_CUDA)
 void run_on_gpu(const Checked& checked, uintptr_t stream,
                 void (*op)(const Grid&, const GridCall&, Stream)) {
-    if (checked.device < 0) refuse("arrays must be on a GPU", "the CPU");
+    if (checked.device < 0) refuse(kGridOp, "arrays must be on a GPU", "the CPU");
     const nb::gil_scoped_release released;
     op(checked.grid, checked.call, {checked.device, stream});
 }
@@ -126,6 +132,50 @@ void coords_gradient_cuda(const Input& gradient, const Input& coords, const Inpu
 }
 #endif
 
+void forward_of_mlp(const Input& x, const Input& parameters, const Sizes& sizes, bool has_bias,
+                    const std::string& activation, const Output& out, int n_threads) {
+    const Array points = describe("x", x), values = describe("parameters", parameters);
+    const Array results = describe("out", out);
+    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(activation));
+    check_mlp_inputs(mlp, points, values);
+    check_mlp_outputs(mlp, results, points);
+    check_threads(kMlpOp, n_threads);
+    MlpCall call;
+    call.n_points = points.shape[0];
+    call.x = floats(points);
+    call.parameters = floats(values);
+    call.out = floats(results);
+    const nb::gil_scoped_release released;
+    mlp_forward(mlp, call, n_threads);
+}
+
+void gradients_of_mlp(const Input& gradient, const Input& x, const Input& parameters,
+                      const Sizes& sizes, bool has_bias, const std::string& activation,
+                      const Output& parameters_gradient, const std::optional<Output>& x_gradient,
+                      int n_threads) {
+    const Array points = describe("x", x), values = describe("parameters", parameters);
+    const Array given = describe("gradient", gradient);
+    const Array of_parameters = describe("parameters_gradient", parameters_gradient);
+    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(activation));
+    check_mlp_inputs(mlp, points, values);
+    check_mlp_outputs(mlp, given, points);
+    check_array(kMlpOp, of_parameters, values.shape, -1);
+    check_threads(kMlpOp, n_threads);
+    MlpCall call;
+    call.n_points = points.shape[0];
+    call.x = floats(points);
+    call.parameters = floats(values);
+    call.gradient = floats(given);
+    call.parameters_gradient = floats(of_parameters);
+    if (x_gradient) {
+        const Array of_x = describe("x_gradient", *x_gradient);
+        check_array(kMlpOp, of_x, points.shape, -1);
+        call.x_gradient = floats(of_x);
+    }
+    const nb::gil_scoped_release released;
+    mlp_gradients(mlp, call, n_threads);
+}
+
 }  // namespace
 
 // clang-format off
@@ -140,6 +190,11 @@ NB_MODULE(_native, m) {
           "gradient"_a, "coords"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
     m.def("grid_encode_coords_gradient", &coords_gradient,
           "gradient"_a, "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+    m.def("mlp_forward", &forward_of_mlp, "x"_a, "parameters"_a, "sizes"_a, "has_bias"_a,
+          "activation"_a, "out"_a, "n_threads"_a);
+    m.def("mlp_gradients", &gradients_of_mlp, "gradient"_a, "x"_a, "parameters"_a, "sizes"_a,
+          "has_bias"_a, "activation"_a, "parameters_gradient"_a, "x_gradient"_a.none(),
+          "n_threads"_a);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);

@@ -1,59 +1,23 @@
 // From arrays and numbers of unknown origin to a Grid and a GridCall that the kernels can trust.
-// The Python bindings and the sanitizer driver both come through here; a refused argument throws
-// std::invalid_argument that says "op: what, got what".
+// The Python bindings and the sanitizer driver both come through here.
 #pragma once
 
 #include <cmath>
-#include <cstdint>
 #include <initializer_list>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
+#include "array_checks.h"
 #include "grid.h"
 
 namespace inrcodec {
 
-// What an array says of itself. `device` is -1 for the CPU, else the number of a GPU.
-struct Array {
-    const char* name = "";
-    void* data = nullptr;
-    int device = -1;
-    bool is_float32 = true;
-    bool is_contiguous = true;
-    std::vector<int64_t> shape;
-};
-
-[[noreturn]] inline void refuse(const std::string& what, const std::string& got) {
-    throw std::invalid_argument("grid_encode: " + what + ", got " + got);
-}
-
-inline std::string text_of(const std::vector<int64_t>& shape) {
-    std::string text = "[";
-    for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-    return text + "]";
-}
-
-inline void check_array(const Array& array, const std::vector<int64_t>& shape, int device) {
-    const std::string name = array.name;
-    if (array.shape != shape)
-        refuse(name + " must have shape " + text_of(shape), text_of(array.shape));
-    if (!array.is_float32) refuse(name + " must be float32", "another type");
-    if (!array.is_contiguous) refuse(name + " must be contiguous", "strides");
-    if (array.device != device) {
-        refuse(name + " must be on device " + std::to_string(device), std::to_string(array.device));
-    }
-    if (reinterpret_cast<uintptr_t>(array.data) % alignof(float) != 0) {
-        refuse(name + " must be aligned to 4 bytes", "an odd address");
-    }
-}
+constexpr char kGridOp[] = "grid_encode";
 
 inline GridLevel check_level(int n_dims, float scale, int64_t size) {
     if (!(scale >= 0.0f && scale <= kMaxScale)) {
-        refuse("a scale must be in [0, " + std::to_string(kMaxScale) + "]", std::to_string(scale));
+        refuse(kGridOp, "a scale must be in [0, " + std::to_string(kMaxScale) + "]", std::to_string(scale));
     }
     if (size < 1 || size > int64_t{kMaxLevelSize}) {
-        refuse("a size must be in [1, " + std::to_string(kMaxLevelSize) + "]",
+        refuse(kGridOp, "a size must be in [1, " + std::to_string(kMaxLevelSize) + "]",
                std::to_string(size));
     }
     GridLevel level{};
@@ -69,7 +33,7 @@ inline GridLevel check_level(int n_dims, float scale, int64_t size) {
     }
     if (!level.hashed) return level;
     if ((size & (size - 1)) != 0) {
-        refuse("the size of a hashed level must be a power of two", std::to_string(size));
+        refuse(kGridOp, "the size of a hashed level must be a power of two", std::to_string(size));
     }
     constexpr uint32_t factors[kMaxDims] = {1u, 2654435761u, 805459861u, 3674653429u};
     for (int d = 0; d < kMaxDims; ++d) level.stride[d] = factors[d];
@@ -78,12 +42,12 @@ inline GridLevel check_level(int n_dims, float scale, int64_t size) {
 
 inline Grid check_grid(int64_t n_dims, int64_t n_features, const std::vector<float>& scales,
                        const std::vector<int64_t>& sizes) {
-    if (n_dims < 1 || n_dims > kMaxDims) refuse("dims must be in [1, 4]", std::to_string(n_dims));
+    if (n_dims < 1 || n_dims > kMaxDims) refuse(kGridOp, "dims must be in [1, 4]", std::to_string(n_dims));
     if (n_features != 1 && n_features != 2 && n_features != 4 && n_features != 8) {
-        refuse("features must be 1, 2, 4 or 8", std::to_string(n_features));
+        refuse(kGridOp, "features must be 1, 2, 4 or 8", std::to_string(n_features));
     }
     if (scales.empty() || scales.size() > kMaxLevels || scales.size() != sizes.size()) {
-        refuse("scales and sizes must both have 1 to 32 levels",
+        refuse(kGridOp, "scales and sizes must both have 1 to 32 levels",
                std::to_string(scales.size()) + " and " + std::to_string(sizes.size()));
     }
     Grid grid{};
@@ -103,17 +67,17 @@ inline Grid check_inputs(const Array& coords, const Array& table, const std::vec
                          const std::vector<int64_t>& sizes) {
     for (const Array* array : {&coords, &table}) {
         if (array->shape.size() == 2) continue;
-        refuse(std::string(array->name) + " must have 2 axes", text_of(array->shape));
+        refuse(kGridOp, std::string(array->name) + " must have 2 axes", text_of(array->shape));
     }
     const Grid grid = check_grid(coords.shape[1], table.shape[1], scales, sizes);
-    check_array(coords, {coords.shape[0], grid.n_dims}, coords.device);
-    check_array(table, {grid.n_entries, grid.n_features}, coords.device);
+    check_array(kGridOp, coords, {coords.shape[0], grid.n_dims}, coords.device);
+    check_array(kGridOp, table, {grid.n_entries, grid.n_features}, coords.device);
     return grid;
 }
 
 // For `out` and `gradient`: [n_points, n_levels * n_features].
 inline void check_features(const Grid& grid, const Array& features, const Array& coords) {
-    check_array(features, {coords.shape[0], grid.n_levels * grid.n_features}, coords.device);
+    check_array(kGridOp, features, {coords.shape[0], grid.n_levels * grid.n_features}, coords.device);
 }
 
 }  // namespace inrcodec

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "grid_kernels.h"
+#include "mlp_kernels.h"
 
 namespace inrcodec {
 
@@ -19,5 +20,6 @@ std::string instruction_set();
 void use_instruction_set(const std::string& name);
 
 const GridKernels& grid_kernels();
+const MlpKernels& mlp_kernels();
 
 }  // namespace inrcodec

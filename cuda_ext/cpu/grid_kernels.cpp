@@ -3,7 +3,7 @@
 // points that the compiler turns into vectors, and the sums run over the features of a row at once.
 // A short block is padded: every point takes the same instructions wherever the work is cut.
 //
-// This file is compiled once per instruction set; INRCODEC_VARIANT names the result. It must not
+// This file is compiled once per instruction set; INRCODEC_GRID_VARIANT names the result. It must not
 // use the STL nor define anything external but that: of an inline function that several variants
 // share the linker keeps one copy, maybe one with instructions that the machine lacks.
 #include "../common/grid_kernels.h"
@@ -272,6 +272,6 @@ void any_coords_gradient(const Grid& grid, const GridCall& call, const GridSpan&
 
 }  // namespace
 
-const GridKernels INRCODEC_VARIANT = {any_forward, any_table_gradient, any_coords_gradient};
+const GridKernels INRCODEC_GRID_VARIANT = {any_forward, any_table_gradient, any_coords_gradient};
 
 }  // namespace inrcodec

@@ -9,6 +9,7 @@ namespace {
 struct Variant {
     const char* name;
     const GridKernels* grid;
+    const MlpKernels* mlp;
     bool (*runs_here)();
 };
 
@@ -28,10 +29,10 @@ bool has_avx512() {
 #endif
 
 constexpr Variant kVariants[] = {
-    {"baseline", &kGridKernelsBaseline, always},
+    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, always},
 #if defined(INRCODEC_X86_VARIANTS)
-    {"avx2", &kGridKernelsAvx2, has_avx2},
-    {"avx512", &kGridKernelsAvx512, has_avx512},
+    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, has_avx2},
+    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, has_avx512},
 #endif
 };
 
@@ -72,6 +73,10 @@ void use_instruction_set(const std::string& name) {
 
 const GridKernels& grid_kernels() {
     return *chosen().load()->grid;
+}
+
+const MlpKernels& mlp_kernels() {
+    return *chosen().load()->mlp;
 }
 
 }  // namespace inrcodec

@@ -6,6 +6,7 @@ types at hand; `dispatch.py` holds that choice. torch is imported only when a to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel
+from inrcodec.kernels.perceptron import Activation, Perceptron
 
 if TYPE_CHECKING:
     import torch
@@ -24,10 +26,12 @@ else:
     Array = TypeVar("Array")
 
 __all__ = [
+    "Activation",
     "GridGeometry",
     "GridLevel",
     "backend",
     "grid_encode",
+    "mlp",
     "set_backend",
     "set_threads",
     "threads",
@@ -51,6 +55,39 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     from inrcodec.kernels import torch_ops  # imports torch
 
     return torch_ops.grid_encode(coords, table, geometry)
+
+
+def mlp(
+    x: Array, weights: Sequence[Array], biases: Sequence[Array] | None, activation: Activation
+) -> Array:
+    """The values [n, outputs] of a small network at `x` [n, inputs].
+
+    A layer is h = activation(W h + b) with `weights` [outputs, inputs] and `biases` [outputs] or
+    none; the last one has no activation. Torch tensors get gradients for all arguments. float32 on
+    the CPU runs natively where that is built, all else on the reference. Raises ConfigError when
+    shapes do not chain, and for more than 33 layers or a size outside [1, 1024].
+    """
+    shape = Perceptron.of(x, weights, biases, activation)
+    if isinstance(x, np.ndarray):
+        return _apply_to_arrays(x, shape, weights, biases)
+    from inrcodec.kernels import torch_mlp  # imports torch
+
+    return torch_mlp.mlp(x, shape.join(weights, biases), shape)
+
+
+def _apply_to_arrays(
+    x: NDArray[np.floating],
+    shape: Perceptron,
+    weights: Sequence[NDArray[np.floating]],
+    biases: Sequence[NDArray[np.floating]] | None,
+) -> NDArray[np.floating]:
+    arrays = (x, *weights, *(biases or ()))
+    if dispatch.native() is None or any(array.dtype != np.float32 for array in arrays):
+        return reference.mlp(x, weights, biases, shape.activation)
+    out = np.empty((x.shape[0], shape.sizes[-1]), np.float32)
+    inputs = (np.require(x, requirements=["C", "A"]), shape.join(weights, biases))
+    native.mlp_forward(inputs, shape, out)
+    return out
 
 
 def _encode_arrays(

@@ -1,11 +1,13 @@
 """Calls of the native functions, for numpy arrays and torch tensors alike. Knows no meaning.
 
-Arrays are float32, contiguous, and of shapes that fit the geometry; the native side checks that
+Arrays are float32, contiguous, and of shapes that fit one another; the native side checks that
 again. Results are written to `out`, which the caller allocates.
 """
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,18 +15,19 @@ from numpy.typing import NDArray
 
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
+from inrcodec.kernels.perceptron import Perceptron
 
 if TYPE_CHECKING:
     import torch
 
     Array = NDArray[np.floating] | torch.Tensor
 
-__all__ = ["call_on_cpu", "call_on_gpu"]
+__all__ = ["call_on_cpu", "call_on_gpu", "mlp_forward", "mlp_gradients"]
 
 
 def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
     """Run the native function `name` on CPU arrays."""
-    function = getattr(dispatch.native(), name)
+    function = getattr(_module(), name)
     function(*inputs, geometry.scales, geometry.sizes, out, dispatch.threads())
 
 
@@ -34,6 +37,24 @@ def call_on_gpu(
     """Queue the native function `name` on the current stream of the GPU that holds `out`."""
     import torch
 
-    function = getattr(dispatch.native(), f"{name}_cuda")
+    function = getattr(_module(), f"{name}_cuda")
     stream = torch.cuda.current_stream(out.device).cuda_stream
     function(*inputs, geometry.scales, geometry.sizes, out, stream)
+
+
+def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:
+    """Run a network, given x and the joined parameters."""
+    _module().mlp_forward(*inputs, *astuple(shape), out, dispatch.threads())
+
+
+def mlp_gradients(
+    inputs: tuple[Array, Array, Array], shape: Perceptron, out: tuple[Array, Array | None]
+) -> None:
+    """Gradients of the parameters, and of x unless that is None; from gradient, x, parameters."""
+    _module().mlp_gradients(*inputs, *astuple(shape), *out, dispatch.threads())
+
+
+def _module() -> ModuleType:
+    module = dispatch.native()
+    assert module is not None
+    return module

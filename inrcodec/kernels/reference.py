@@ -1,15 +1,15 @@
 """The meaning of every kernel, in the array API: the same lines run under numpy and under torch.
 
-Slow and plain. Native code must agree with this page to about 1e-6 of the largest value. Works
-level by level, so temporaries are of the size of one level's output, not of all.
+Slow and plain. Native code must agree with this page to about 1e-6 of the largest value. Grids are
+worked on level by level, so temporaries are of the size of one level's output, not of all.
 
-Source: Müller et al. 2022, sec. 3, arXiv:2201.05989; no smoothstep.
+Source of the grid: Müller et al. 2022, sec. 3, arXiv:2201.05989; no smoothstep.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import product
 from types import ModuleType
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.kernels.geometry import GridGeometry, GridLevel
+from inrcodec.kernels.perceptron import Activation
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["grid_encode", "grid_encode_coords_gradient", "grid_encode_table_gradient"]
+__all__ = [
+    "grid_encode",
+    "grid_encode_coords_gradient",
+    "grid_encode_table_gradient",
+    "mlp",
+    "mlp_gradients",
+]
 
 
 def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
@@ -87,6 +94,66 @@ def grid_encode_coords_gradient(
                 total[:, axis] += _weight_slope(fraction, corner, axis) * along
     inside: Array = xp.astype((coords > 0) & (coords < 1), coords.dtype)
     return total * inside
+
+
+def mlp(
+    x: Array, weights: Sequence[Array], biases: Sequence[Array] | None, activation: Activation
+) -> Array:
+    """Values [n, outputs] at x [n, inputs]: h = activation(W h + b), the last layer without it."""
+    layers = _layers(weights, biases)
+    for weight, bias in layers[:-1]:
+        x = _activate(_affine(x, weight, bias), activation)
+    return _affine(x, *layers[-1])
+
+
+def mlp_gradients(
+    gradient: Array,
+    x: Array,
+    weights: Sequence[Array],
+    biases: Sequence[Array] | None,
+    *,
+    activation: Activation,
+) -> tuple[list[Array], list[Array] | None, Array]:
+    """The gradients of weights, biases and x, given the `gradient` [n, outputs] of the values.
+
+    The slope of relu at 0 is 0.
+    """
+    xp = array_api_compat.array_namespace(gradient, x)
+    inputs, slopes = [x], []
+    for weight, bias in _layers(weights, biases)[:-1]:
+        sums = _affine(inputs[-1], weight, bias)
+        inputs.append(_activate(sums, activation))
+        slopes.append(xp.cos(sums) if activation == "sine" else xp.astype(sums > 0, sums.dtype))
+    of_weights, of_biases = [], []
+    for number in reversed(range(len(weights))):
+        of_weights.append(gradient.T @ inputs[number])
+        of_biases.append(xp.sum(gradient, axis=0))
+        gradient = gradient @ weights[number]
+        if number > 0:
+            gradient = gradient * slopes[number - 1]
+    return of_weights[::-1], None if biases is None else of_biases[::-1], gradient
+
+
+def _layers(
+    weights: Sequence[Array], biases: Sequence[Array] | None
+) -> list[tuple[Array, Array | None]]:
+    return [
+        (weight, None if biases is None else biases[number])
+        for number, weight in enumerate(weights)
+    ]
+
+
+def _affine(x: Array, weight: Array, bias: Array | None) -> Array:
+    y = x @ weight.T
+    if bias is not None:
+        y += bias
+    return y
+
+
+def _activate(sums: Array, activation: Activation) -> Array:
+    xp = array_api_compat.array_namespace(sums)
+    values: Array = xp.sin(sums) if activation == "sine" else xp.clip(sums, 0.0, None)
+    return values
 
 
 def _features_of(gradient: Array, number: int, geometry: GridGeometry) -> Array:

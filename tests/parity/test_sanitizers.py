@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import shutil
 import struct
@@ -40,12 +41,12 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if len(VARIANTS) > 1:
         base.append("-DINRCODEC_X86_VARIANTS")
     objects = []
-    for name, flags in VARIANTS.items():
-        objects.append(folder / f"{name}.o")
-        defined = f"-DINRCODEC_VARIANT=kGridKernels{name}"
-        kernels = SOURCES / "cpu" / "grid_kernels.cpp"
+    for op, (name, flags) in itertools.product(("Grid", "Mlp"), VARIANTS.items()):
+        objects.append(folder / f"{op}{name}.o")
+        defined = f"-DINRCODEC_{op.upper()}_VARIANT=k{op}Kernels{name}"
+        kernels = SOURCES / "cpu" / f"{op.lower()}_kernels.cpp"
         assert _run([*base, *flags, defined, "-c", kernels, "-o", objects[-1]]) == 0
-    others = [path for path in (SOURCES / "cpu").glob("*.cpp") if path.name != "grid_kernels.cpp"]
+    others = [path for path in (SOURCES / "cpu").glob("*.cpp") if "_kernels" not in path.name]
     program = folder / "driver"
     parts = [SOURCES / "sanitize" / "driver.cpp", *others, *objects]
     assert _run([*base, *parts, "-pthread", "-o", program]) == 0

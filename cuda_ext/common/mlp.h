@@ -1,0 +1,49 @@
+// The mlp op: h = activation(W h + b) for each layer but the last, which is linear. Plain numbers,
+// no STL: kernels that are compiled once per instruction set include this page.
+#pragma once
+
+#include <cstdint>
+
+namespace inrcodec {
+
+constexpr int kMaxMlpLayers = 33;
+constexpr int kMaxMlpSize = 1024;
+
+enum class Activation { kSine, kRelu };
+
+// The weights [n_out, n_in] of a layer begin at `weights` in the parameters, and its biases [n_out],
+// if there are any, at `biases`.
+struct MlpLayer {
+    int n_in, n_out;
+    int64_t weights, biases;
+};
+
+struct Mlp {
+    int n_layers;
+    int n_inputs, n_outputs;
+    int widest;  // the largest of all sizes
+    bool has_bias;
+    Activation activation;
+    int64_t n_parameters;
+    MlpLayer layers[kMaxMlpLayers];
+};
+
+// Arrays of a call, float32, rows contiguous: `x` [n_points, n_inputs], `parameters` (layer by
+// layer, weights before biases), `gradient` of the result and the result `out`, both [n_points,
+// n_outputs], and what the gradients function gives. Null where a function does not need one;
+// `x_gradient` also where it is not wanted.
+struct MlpCall {
+    int64_t n_points = 0;
+    const float* x = nullptr;
+    const float* parameters = nullptr;
+    const float* gradient = nullptr;
+    float* out = nullptr;
+    float* parameters_gradient = nullptr;
+    float* x_gradient = nullptr;
+};
+
+// Arguments are checked already (common/mlp_checks.h). The same bits for any number of threads.
+void mlp_forward(const Mlp& mlp, const MlpCall& call, int n_threads);
+void mlp_gradients(const Mlp& mlp, const MlpCall& call, int n_threads);
+
+}  // namespace inrcodec

@@ -1,0 +1,97 @@
+"""The shape of a small network: all that a kernel knows of it beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
+
+import array_api_compat
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
+else:
+    Array = TypeVar("Array")
+
+__all__ = ["Activation", "Perceptron"]
+
+Activation = Literal["sine", "relu"]
+
+_MAX_LAYERS = 33
+_MAX_SIZE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Perceptron:
+    """`sizes`: of inputs, each hidden layer, outputs; 1 to 33 layers, each size in [1, 1024]."""
+
+    sizes: tuple[int, ...]
+    has_bias: bool
+    activation: Activation
+
+    @classmethod
+    def of(
+        cls,
+        x: Array,
+        weights: Sequence[Array],
+        biases: Sequence[Array] | None,
+        activation: Activation,
+    ) -> Self:
+        """The shape of a call. Raises ConfigError if there is none that all arrays fit."""
+        if activation not in get_args(Activation):
+            raise ConfigError(f"mlp: activation must be sine or relu, got {activation}")
+        if not 1 <= len(weights) <= _MAX_LAYERS:
+            raise ConfigError(f"mlp: layers must be 1 to {_MAX_LAYERS}, got {len(weights)}")
+        sizes = (weights[0].shape[-1], *(weight.shape[0] for weight in weights))
+        if not all(1 <= size <= _MAX_SIZE for size in sizes):
+            raise ConfigError(f"mlp: sizes must be in [1, {_MAX_SIZE}], got {list(sizes)}")
+        shape = cls(sizes, biases is not None, activation)
+        got = [tuple(array.shape) for array in (*weights, *(biases or ()))]
+        expected = shape._weight_shapes() + (shape._bias_shapes() if biases is not None else [])
+        if got != expected:
+            raise ConfigError(f"mlp: parameters must have shapes {expected}, got {got}")
+        if x.ndim != 2 or x.shape[1] != sizes[0]:
+            raise ConfigError(f"mlp: x must have shape [n, {sizes[0]}], got {list(x.shape)}")
+        return shape
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases, all together."""
+        extra = 1 if self.has_bias else 0
+        return sum((i + extra) * o for i, o in zip(self.sizes[:-1], self.sizes[1:], strict=True))
+
+    def join(self, weights: Sequence[Array], biases: Sequence[Array] | None) -> Array:
+        """All parameters as one vector: layer by layer, weights before biases."""
+        xp = array_api_compat.array_namespace(*weights)
+        runs: list[Array] = []
+        for number, weight in enumerate(weights):
+            runs.append(xp.reshape(weight, (-1,)))
+            if biases is not None:
+                runs.append(biases[number])
+        joined: Array = xp.concat(runs)
+        return joined
+
+    def split(self, parameters: Array) -> tuple[list[Array], list[Array] | None]:
+        """The weights and biases that were joined; views."""
+        weights: list[Array] = []
+        biases: list[Array] = []
+        at = 0
+        for n_outputs, n_inputs in self._weight_shapes():
+            weights.append(parameters[at : at + n_outputs * n_inputs].reshape(n_outputs, n_inputs))
+            at += n_outputs * n_inputs
+            if self.has_bias:
+                biases.append(parameters[at : at + n_outputs])
+                at += n_outputs
+        return weights, biases if self.has_bias else None
+
+    def _weight_shapes(self) -> list[tuple[int, ...]]:
+        return list(zip(self.sizes[1:], self.sizes[:-1], strict=True))
+
+    def _bias_shapes(self) -> list[tuple[int, ...]]:
+        return [(size,) for size in self.sizes[1:]]
