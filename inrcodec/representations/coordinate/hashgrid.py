@@ -18,7 +18,7 @@ from typing import ClassVar
 from array_api_compat import array_namespace
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import GridGeometry, grid_encode
+from inrcodec.kernels import GridGeometry, grid_encode, mlp
 from inrcodec.kernels.geometry import FEATURES, GROWTH_UNIT, MAX_RESOLUTION
 from inrcodec.representations.base import FitGoal
 from inrcodec.representations.coordinate.family import CoordinateRepresentation, RecipeFields
@@ -26,7 +26,6 @@ from inrcodec.representations.coordinate.network import (
     Array,
     Network,
     TensorSpec,
-    affine,
     shape_field,
 )
 from inrcodec.signal import SignalSpec
@@ -118,10 +117,8 @@ class HashGridNetwork(Network):
         xp = array_namespace(coords)
         n_levels = self.geometry.n_levels
         table: Array = xp.concat(tuple(tensors[:n_levels]), axis=0)
-        hidden = grid_encode(coords, table, self.geometry)
-        for weight in tensors[n_levels:-1]:
-            hidden = xp.clip(affine(hidden, weight), 0.0, None)
-        return affine(hidden, tensors[-1])
+        features = grid_encode(coords, table, self.geometry)
+        return mlp(features, tensors[n_levels:], None, "relu")
 
     def macs_per_point(self) -> float:
         """One for each weight, and one for each feature of each corner of a cell."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["Array", "Network", "TensorSpec", "affine", "shape_field"]
+__all__ = ["Array", "Network", "TensorSpec", "shape_field"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,11 +94,3 @@ class Network(ABC):
     def of(cls, n_dims: int, n_channels: int, **shape: int) -> Self:
         """A network from the signal's dimensions and the stored fields by name."""
         return cls(n_dims=n_dims, n_channels=n_channels, **shape)
-
-
-def affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """x [n, i] times weight [o, i] transposed, plus bias [o]."""
-    y = x @ weight.T
-    if bias is not None:
-        y += bias
-    return y

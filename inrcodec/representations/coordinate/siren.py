@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from array_api_compat import array_namespace
-
+from inrcodec.kernels import mlp
 from inrcodec.representations.base import FitGoal
 from inrcodec.representations.coordinate.encoding import fourier_features, n_fourier_features
 from inrcodec.representations.coordinate.family import CoordinateRepresentation, RecipeFields
@@ -22,7 +21,6 @@ from inrcodec.representations.coordinate.network import (
     Array,
     Network,
     TensorSpec,
-    affine,
     shape_field,
 )
 from inrcodec.signal import SignalSpec
@@ -81,11 +79,8 @@ class SirenNetwork(Network):
 
     def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
         """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
-        xp = array_namespace(coords)
-        hidden = fourier_features(coords * 2.0 - 1.0, self.frequencies)
-        for weight, bias in zip(tensors[:-2:2], tensors[1:-2:2], strict=True):
-            hidden = xp.sin(affine(hidden, weight, bias))
-        return affine(hidden, tensors[-2], tensors[-1])
+        features = fourier_features(coords * 2.0 - 1.0, self.frequencies)
+        return mlp(features, tensors[::2], tensors[1::2], "sine")
 
     def macs_per_point(self) -> float:
         """One multiplication for each weight."""
