@@ -318,7 +318,7 @@ class _Search:
 
 # --- what a bit is worth: guesses that only decide where a search begins --------------------------
 
-_ERROR_AT_ONE_BIT = 0.021  # of the variance: measured on photographs
+_ERROR_AT_ONE_BIT = 0.03  # of the variance: measured on photographs
 _ERROR_POWER = 0.65
 
 
@@ -328,7 +328,7 @@ def _lambda_of(quality: float) -> float:
 
 
 def _expected_lambda(bits_per_point: float, variance: float) -> float:
-    """Slope of mse = variance * 0.021 * bits^-0.65."""
+    """Slope of mse = variance * 0.03 * bits^-0.65."""
     slope = _ERROR_POWER * _ERROR_AT_ONE_BIT * bits_per_point ** (-1.0 - _ERROR_POWER)
     return float(max(variance, 1e-9) * slope)
 

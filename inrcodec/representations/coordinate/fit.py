@@ -31,8 +31,9 @@ _PART_POINTS = 1 << 13
 _PERMUTED_POINTS = 1 << 22
 _MAX_ROLLBACKS = 8
 _CHECKS = 24
-_PRICE_FROM = 0.04
-_PRICE_GAIN = 30.0
+_PRICE_EVERY = 16
+_PRICE_FROM = 0.1
+_PRICE_GAIN = 20.0
 _PRICE_RANGE = 64.0
 _PRICE_MOVE = 0.1
 _HELD_TOLERANCE = 0.005
@@ -51,7 +52,7 @@ class Recipe:
     hard_from: float
     soft: Literal["free", "noise"]
     step_rate: float = 1e-2
-    resumed_rate: float = 0.3
+    resumed_rate: float = 0.05
     beta2: float = 0.99
 
 
@@ -214,7 +215,7 @@ class _Fitter:
         self._units = first.units.clone().requires_grad_()
         self._log2_steps = first.log2_steps.clone().requires_grad_()
         self._best = self._safe = first
-        self._slowdown, self._rollbacks = 1.0, 0
+        self._slowdown, self._rollbacks, self._n_steps = 1.0, 0, 0
         self._batches = _batches(len(data.targets), recipe.batch_points, self._random)
         self._axes = tuple(axis_coords(Window.whole(size)) for size in data.grid)
         self._targets = torch.from_numpy(data.targets)
@@ -270,8 +271,9 @@ class _Fitter:
         if not (torch.isfinite(loss) and torch.isfinite(self._units.grad.sum())):
             return False
         self._adam.step()
-        if self._hardened:
-            self._price.follow(float(mse.detach()), float(bits.detach()), fraction)
+        self._n_steps += 1
+        if self._hardened and self._n_steps % _PRICE_EVERY == 0:
+            self._price.follow(float(mse.detach()), self._rounded_bits(), fraction)
         return True
 
     def _set_rates(self, fraction: float, *, hard: bool) -> None:
@@ -301,8 +303,8 @@ class _Fitter:
             octaves = (low + high) / 2.0
             with torch.no_grad():
                 self._log2_steps.copy_(first + octaves)
-                bits = float(self._values(hard=True)[1])
-            low, high = (octaves, high) if bits > self._price.held_bits else (low, octaves)
+            too_many = self._rounded_bits() > self._price.held_bits
+            low, high = (octaves, high) if too_many else (low, octaves)
 
     def _values(self, *, hard: bool) -> tuple[Tensor, Tensor]:
         """The flat values as they are or will be stored, and the bits that they cost."""
@@ -315,6 +317,11 @@ class _Fitter:
         else:
             symbols = relaxed.add_noise(values / steps, self._random)
         return symbols * steps, relaxed.expected_bits(self._runs(symbols), noisy=not hard)
+
+    def _rounded_bits(self) -> float:
+        """The bits that the values cost as they are, rounded."""
+        with torch.no_grad():
+            return float(self._values(hard=True)[1])
 
     def _mse(self, values: Tensor, points: Tensor) -> Tensor:
         """Mean square error of the targets at these points."""

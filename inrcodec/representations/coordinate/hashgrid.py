@@ -52,7 +52,7 @@ class HashGridConfig:
     finest_resolution: int | None = None
     features: int = 1
     log2_table_size: int = 22
-    width: int = 16
+    width: int = 32
     depth: int = 2
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class HashGridNetwork(Network):
         """One table per level, coarsest first, then the weights of each layer."""
         n_features = self.geometry.n_features
         tables = tuple(
-            TensorSpec(shape=(size, n_features), bound=1e-2, step=0.5, learning_rate=2e-2)
+            TensorSpec(shape=(size, n_features), bound=1e-2, step=0.25, learning_rate=4e-2)
             for size in self.geometry.sizes
         )
         layers = zip(self._sizes[:-1], self._sizes[1:], strict=True)
@@ -106,7 +106,7 @@ class HashGridNetwork(Network):
                 shape=(n_outputs, n_inputs),
                 bound=math.sqrt(6.0 / (n_inputs + n_outputs)),
                 step=2.0**-5,
-                learning_rate=1e-2,
+                learning_rate=2e-2,
             )
             for n_inputs, n_outputs in layers
         )
@@ -132,7 +132,7 @@ class HashGrid(CoordinateRepresentation):
     name = "hashgrid"
     Config = HashGridConfig
     network_family = HashGridNetwork
-    recipe: ClassVar[RecipeFields] = {"batch_points": 8192, "hard_from": 0.7, "soft": "noise"}
+    recipe: ClassVar[RecipeFields] = {"batch_points": 8192, "hard_from": 0.85, "soft": "noise"}
 
     @classmethod
     def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> HashGridNetwork:

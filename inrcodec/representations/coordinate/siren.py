@@ -27,9 +27,10 @@ from inrcodec.signal import SignalSpec
 
 __all__ = ["Siren", "SirenConfig", "SirenNetwork"]
 
-_BITS_PER_PARAMETER = 7.0
+_BITS_PER_PARAMETER = 6.0
 _HEAD_GAIN = 8.0
 _FIRST_STEP = 1.0 / 16.0
+_RATE_AT_32 = 2e-2  # of 32 units; wider layers bear less
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +70,11 @@ class SirenNetwork(Network):
             bound = 30.0 / n_inputs
         if index == self.depth:
             bound, bias_bound = bound * _HEAD_GAIN / 30.0, 0.0
-        weight = TensorSpec(
-            shape=(n_outputs, n_inputs), bound=bound, step=_FIRST_STEP, learning_rate=2e-2
-        )
-        bias = TensorSpec(
-            shape=(n_outputs,), bound=bias_bound, step=_FIRST_STEP, learning_rate=2e-2
+        rate = min(_RATE_AT_32 * (32.0 / self.width) ** 1.5, _RATE_AT_32)
+        shapes = ((n_outputs, n_inputs), bound), ((n_outputs,), bias_bound)
+        weight, bias = (
+            TensorSpec(shape=shape, bound=limit, step=_FIRST_STEP, learning_rate=rate)
+            for shape, limit in shapes
         )
         return weight, bias
 
@@ -97,7 +98,7 @@ class Siren(CoordinateRepresentation):
 
     @classmethod
     def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> SirenNetwork:
-        """As wide as the wanted size allows, at about 7 bits a parameter."""
+        """As wide as the wanted size allows, at about 6 bits a parameter."""
         assert isinstance(config, SirenConfig)
         n_dims, octaves = len(spec.grid), math.log2(max(spec.grid))
         frequencies = config.frequencies
