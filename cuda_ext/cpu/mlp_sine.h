@@ -1,7 +1,7 @@
 // Sines and cosines of whole rows, for the kernels of the mlp op alone.
 //
 // x = k pi + r with r in [-pi/2, pi/2], pi in three parts of which the products with k are exact;
-// then polynomials in r^2, minimax for their order. The error is at most 1.5e-7, and 2.5 units in the
+// then polynomials in r^2, minimax for their order. The error is at most 2e-7, and 2.5 units in the
 // last place of the sine for |x| <= 100. Beyond kFarthest, for infinities and NaN, the C library
 // computes.
 #pragma once

@@ -2,15 +2,19 @@
 //
 //   driver CALL [RESULT]
 //
-// CALL, little-endian:
+// CALL on a grid, little-endian:
 //   "INRK" | u8 op: 0 forward, 1 table gradient, 2 coords gradient | u8 threads
 //   u8 instruction set | u8 dims | u8 features | u8 levels | u32 points
 //   f32 scales [levels] | u32 sizes [levels], which sum to 2^20 at most
 //   f32 coords [points, dims]
 //   f32 table [sum of sizes, features]              (op 0, 2)
 //   f32 gradient [points, levels * features]        (op 1, 2)
+// CALL on a network:
+//   "INRM" | u8 op: 0 forward, 1 gradients | u8 threads | u8 instruction set
+//   u8 has bias | u8 activation: 0 sine, 1 relu | u8 layers | u32 points
+//   u32 sizes [layers + 1] | f32 x [points, inputs] | f32 parameters | f32 gradient (op 1)
 // The instruction set is a number in the list of those that this machine has, simplest first.
-// RESULT receives the result as f32. Exit code 0: done; 3: CALL refused, with one line on stderr.
+// RESULT receives the result as f32; of gradients, that of the parameters comes first. Exit code 0: done; 3: CALL refused, with one line on stderr.
 #include <cstdio>
 #include <cstring>
 #include <iterator>
@@ -19,6 +23,7 @@
 #include "../common/grid_checks.h"
 #include "../common/grid_encode.h"
 #include "../common/instruction_sets.h"
+#include "../common/mlp_checks.h"
 
 using namespace inrcodec;
 
@@ -104,15 +109,25 @@ void choose_instruction_set(unsigned number) {
     use_instruction_set(names[number]);
 }
 
-// Reads the call, runs it, returns the result.
-std::vector<float> run(Reader reader) {
-    if (reader.number<uint32_t>() != 0x4b524e49u)
-        refuse_call("file must begin with INRK, got no such");
+// What both kinds of calls begin with.
+struct Start {
+    int op, n_threads;
+};
+
+Start read_start(Reader& reader, int last_op) {
     const int op = reader.number<uint8_t>();
-    if (op > kCoordsGradient) refuse_call("op must be 0, 1 or 2, got " + std::to_string(op));
+    if (op > last_op) {
+        refuse_call("op must be in [0, " + std::to_string(last_op) + "], got " +
+                    std::to_string(op));
+    }
     const int n_threads = reader.number<uint8_t>();
     if (n_threads < 1) refuse_call("threads must be at least 1, got 0");
     choose_instruction_set(reader.number<uint8_t>());
+    return {op, n_threads};
+}
+
+std::vector<float> run_grid(Reader& reader) {
+    const auto [op, n_threads] = read_start(reader, kCoordsGradient);
     const int64_t n_dims = reader.number<uint8_t>(), n_features = reader.number<uint8_t>();
     const uint64_t n_levels = reader.number<uint8_t>();
     const int64_t n_points = reader.number<uint32_t>();
@@ -146,6 +161,50 @@ std::vector<float> run(Reader reader) {
     if (op == kTableGradient) grid_encode_table_gradient(grid, call, n_threads);
     if (op == kCoordsGradient) grid_encode_coords_gradient(grid, call, n_threads);
     return out;
+}
+
+std::vector<float> run_mlp(Reader& reader) {
+    const auto [op, n_threads] = read_start(reader, 1);
+    const bool has_bias = reader.number<uint8_t>() != 0;
+    const char* activation = reader.number<uint8_t>() == 0 ? "sine" : "relu";
+    const uint64_t n_layers = reader.number<uint8_t>();
+    const int64_t n_points = reader.number<uint32_t>();
+    const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_layers + 1);
+    const std::vector<int64_t> sizes(read_sizes.begin(), read_sizes.end());
+    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(activation));
+
+    std::vector<float> x = reader.numbers<float>(n_points * mlp.n_inputs);
+    std::vector<float> parameters = reader.numbers<float>(mlp.n_parameters);
+    std::vector<float> gradient;
+    if (op == 1) gradient = reader.numbers<float>(n_points * mlp.n_outputs);
+    reader.finish();
+
+    const Array points = describe("x", x, {n_points, mlp.n_inputs});
+    check_mlp_inputs(mlp, points, describe("parameters", parameters, {mlp.n_parameters}));
+    MlpCall call;
+    call.n_points = n_points;
+    call.x = x.data();
+    call.parameters = parameters.data();
+    std::vector<float> out(op == 0 ? n_points * mlp.n_outputs : parameters.size() + x.size());
+    if (op == 0) {
+        call.out = out.data();
+        mlp_forward(mlp, call, n_threads);
+    } else {
+        check_mlp_outputs(mlp, describe("gradient", gradient, {n_points, mlp.n_outputs}), points);
+        call.gradient = gradient.data();
+        call.parameters_gradient = out.data();
+        call.x_gradient = out.data() + parameters.size();
+        mlp_gradients(mlp, call, n_threads);
+    }
+    return out;
+}
+
+// Reads the call, runs it, returns the result.
+std::vector<float> run(Reader reader) {
+    const uint32_t magic = reader.number<uint32_t>();
+    if (magic == 0x4b524e49u) return run_grid(reader);
+    if (magic == 0x4d524e49u) return run_mlp(reader);
+    refuse_call("file must begin with INRK or INRM, got neither");
 }
 
 void write_file(const char* path, const std::vector<float>& values) {

@@ -72,7 +72,7 @@ def mlp(
         return _apply_to_arrays(x, shape, weights, biases)
     from inrcodec.kernels import torch_mlp  # imports torch
 
-    return torch_mlp.mlp(x, shape.join(weights, biases), shape)
+    return torch_mlp.mlp(x, shape.runs(weights, biases), shape)
 
 
 def _apply_to_arrays(
@@ -85,8 +85,8 @@ def _apply_to_arrays(
     if dispatch.native() is None or any(array.dtype != np.float32 for array in arrays):
         return reference.mlp(x, weights, biases, shape.activation)
     out = np.empty((x.shape[0], shape.sizes[-1]), np.float32)
-    inputs = (np.require(x, requirements=["C", "A"]), shape.join(weights, biases))
-    native.mlp_forward(inputs, shape, out)
+    parameters = np.concatenate(shape.runs(weights, biases))
+    native.mlp_forward((np.require(x, requirements=["C", "A"]), parameters), shape, out)
     return out
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
-import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,19 +65,17 @@ class Perceptron:
         extra = 1 if self.has_bias else 0
         return sum((i + extra) * o for i, o in zip(self.sizes[:-1], self.sizes[1:], strict=True))
 
-    def join(self, weights: Sequence[Array], biases: Sequence[Array] | None) -> Array:
-        """All parameters as one vector: layer by layer, weights before biases."""
-        xp = array_api_compat.array_namespace(*weights)
+    def runs(self, weights: Sequence[Array], biases: Sequence[Array] | None) -> list[Array]:
+        """All parameters as vectors: layer by layer, weights before biases."""
         runs: list[Array] = []
         for number, weight in enumerate(weights):
-            runs.append(xp.reshape(weight, (-1,)))
+            runs.append(weight.reshape(-1))
             if biases is not None:
                 runs.append(biases[number])
-        joined: Array = xp.concat(runs)
-        return joined
+        return runs
 
     def split(self, parameters: Array) -> tuple[list[Array], list[Array] | None]:
-        """The weights and biases that were joined; views."""
+        """The weights and biases of the vector that all runs make; views."""
         weights: list[Array] = []
         biases: list[Array] = []
         at = 0

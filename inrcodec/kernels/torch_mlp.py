@@ -21,9 +21,12 @@ _FIELDS: Final = "int[] sizes, bool has_bias, str activation"
 _library: Final = torch.library.Library("inrcodec", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
-def mlp(x: Tensor, parameters: Tensor, shape: Perceptron) -> Tensor:
-    """`inrcodec.kernels.mlp` for tensors whose shapes are checked; differentiable."""
-    values: Tensor = torch.ops.inrcodec.mlp(x, parameters, *astuple(shape))
+def mlp(x: Tensor, runs: list[Tensor], shape: Perceptron) -> Tensor:
+    """`inrcodec.kernels.mlp` for tensors whose shapes are checked; differentiable.
+
+    `runs`: the parameters, as `Perceptron.runs` gives them.
+    """
+    values: Tensor = torch.ops.inrcodec.mlp(x, torch.cat(runs), *astuple(shape))
     return values
 
 
@@ -56,7 +59,7 @@ def _reference_gradients(
     of_weights, of_biases, of_x = reference.mlp_gradients(
         gradient, x, *shape.split(parameters), activation=shape.activation
     )
-    return of_x if needs_x else of_x[:0].clone(), shape.join(of_weights, of_biases)
+    return of_x if needs_x else of_x[:0].clone(), torch.cat(shape.runs(of_weights, of_biases))
 
 
 def _shape(sizes: list[int], has_bias: bool, activation: Activation) -> Perceptron:
