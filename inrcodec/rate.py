@@ -151,15 +151,13 @@ class _Aim:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One fit of a search: its file, and what it achieved on the scale of the aim."""
+    """One fit of a search: its file, what that decodes to, and the value that the aim is for."""
 
     goal: FitGoal
     encoded: codec.Encoded
+    decoded: Signal
+    mse: float
     achieved: float
-
-    def decoded(self) -> Signal:
-        """What the file decodes to."""
-        return codec.decode(self.encoded.data)
 
 
 def encode_to_target(
@@ -180,7 +178,7 @@ def encode_to_target(
     best = search.run()
     return EncodeResult(
         data=best.encoded.data,
-        signal=best.decoded(),
+        signal=best.decoded,
         reached=search.reached(best),
         cancelled=search.cancel.is_set(),
         iterations=search.iterations,
@@ -221,8 +219,9 @@ class _Search:
 
     def run(self) -> _Try:
         """Try until the budget is spent; give the best."""
-        for share, share_left in _shares_of(self._aim.scale):
-            budget = self._budget(share / share_left, share)
+        shares = _SHARES[self._aim.scale]
+        for index, share in enumerate(shares):
+            budget = self._budget(share, shares[index:])
             if self._tries and (budget is None or self.cancel.is_set()):
                 break
             self._tries.append(self._attempt(budget or Budget(iterations=1)))
@@ -234,21 +233,20 @@ class _Search:
 
     # --- one fit ---------------------------------------------------------------------------------
 
-    def _budget(self, share_of_time: float, share_of_count: float) -> Budget | None:
+    def _budget(self, share: float, shares_left: tuple[float, ...]) -> Budget | None:
         """A share of the seconds that are left and of all iterations; None if nothing is left."""
         deadline, iterations = None, None
         if self._end is not None:
             now = time.monotonic()
-            decodes = share_of_count / share_of_time if self._aim.scale == "mse" else 1.0
-            left = self._end - now - self._decode_seconds * (1.0 + decodes)
+            left = self._end - now - self._decode_seconds * len(shares_left)
             if left <= 0.0:
                 return None
-            deadline = now + left * share_of_time
+            deadline = now + left * share / sum(shares_left)
         if self._count is not None:
             left_count = self._count - self.iterations
             if left_count <= 0:
                 return None
-            iterations = min(max(1, round(self._count * share_of_count)), left_count)
+            iterations = min(max(1, round(self._count * share)), left_count)
         return Budget(iterations=iterations, deadline=deadline, cancel=self.cancel)
 
     def _attempt(self, budget: Budget) -> _Try:
@@ -263,7 +261,12 @@ class _Search:
             watch=self._watch,
             verify=self._request.verify,
         )
-        return _Try(goal, encoded, self._achieved(encoded))
+        began = time.monotonic()
+        decoded = codec.decode(encoded.data)
+        mse = _unit_mse(self._signal, decoded)
+        self._decode_seconds = time.monotonic() - began
+        values = {"lam": goal.lam, "bytes": float(len(encoded.data)), "mse": mse}
+        return _Try(goal, encoded, decoded, mse, values[self._aim.scale])
 
     def _plan(self) -> tuple[FitGoal, Representation | None]:
         """What the next fit is to hold, and the fit to go on from.
@@ -296,24 +299,20 @@ class _Search:
         n_bytes = bits * spec.n_points / 8.0
         return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, hold=aim.scale, held=aim.value)
 
-    def _achieved(self, encoded: codec.Encoded) -> float:
-        if self._aim.scale == "lam":
-            return self._aim.value
-        if self._aim.scale == "bytes":
-            return float(len(encoded.data))
-        began = time.monotonic()
-        decoded = codec.decode(encoded.data)
-        mse = _unit_mse(self._signal, decoded)
-        self._decode_seconds = time.monotonic() - began
-        return mse
-
     def _rank(self, one: _Try) -> tuple[bool, bool, float]:
-        """Reached first; then, for sizes, what is not too large; then what is nearest."""
-        too_large = self._aim.scale == "bytes" and one.achieved > self._aim.high
-        miss = abs(math.log(max(one.achieved, 1e-30) / max(self._aim.value, 1e-30)))
+        """Reached first, and there the best; then what is not too large; then what is nearest."""
         if self.reached(one):
-            return False, False, 0.0 if self._aim.scale != "mse" else float(len(one.encoded.data))
-        return True, too_large, miss
+            return (
+                False,
+                False,
+                float(len(one.encoded.data)) if self._aim.scale == "mse" else one.mse,
+            )
+        too_large = self._aim.scale == "bytes" and one.achieved > self._aim.high
+        return (
+            True,
+            too_large,
+            abs(math.log(max(one.achieved, 1e-30) / max(self._aim.value, 1e-30))),
+        )
 
 
 # --- what a bit is worth: guesses that only decide where a search begins --------------------------
@@ -361,11 +360,3 @@ def _variance(signal: Signal) -> float:
 def _unit_mse(signal: Signal, decoded: Signal) -> float:
     low, high = signal.spec.value_range
     return metrics.mse(signal, decoded) / max(high - low, 1e-30) ** 2
-
-
-def _shares_of(scale: str) -> Iterator[tuple[float, float]]:
-    """The shares of a search, each with the sum of it and those after it."""
-    left = 1.0
-    for share in _SHARES[scale]:
-        yield share, left
-        left -= share

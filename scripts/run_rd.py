@@ -2,9 +2,9 @@
 
     python scripts/run_rd.py DATA --rows data/rd/kodak.csv --models siren hashgrid --bpp 0.16 0.61
 
-DATA is a folder with kodak/kodimNN.png. A row that exists is skipped, so a run can be broken off and
-taken up again. Bytes are the length of the file; quality is that of the decoded file, read back.
-JPEG rows come from Pillow in the same run (quality as the target, 4:4:4 off, optimised tables).
+DATA is a folder with kodak/kodimNN.png. A row that exists is skipped, so a run can be broken off
+and taken up again. Bytes are the length of the file; quality is that of the decoded file, read
+back. JPEG rows come from Pillow in the same run (4:2:0, optimised tables).
 """
 
 from __future__ import annotations

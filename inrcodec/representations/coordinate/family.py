@@ -42,8 +42,7 @@ class CoordinateRepresentation(Representation):
 
     spec: SignalSpec
     packed: Packed
-    iterations: int = 0
-    lam: float = 0.0
+    fitted: Fitted | None = None
 
     @classmethod
     @abstractmethod
@@ -61,7 +60,7 @@ class CoordinateRepresentation(Representation):
         start: Self | None = None,
         watch: Watch | None = None,
     ) -> Self:
-        """Fit to a signal; a `start` keeps its network. Raises ConfigError, SignalError."""
+        """Fit to a signal; a fitted `start` keeps its network. Raises ConfigError, SignalError."""
         fit = _import_fit()
         spec = signal.spec
         if len(spec.grid) > 4:
@@ -75,13 +74,13 @@ class CoordinateRepresentation(Representation):
             grid=spec.grid, targets=output.to_targets(values), mse_scale=output.factor**2
         )
         del values
-        earlier = None if start is None else _as_fitted(start, fit)
+        earlier = None if start is None else start.fitted
         recipe = fit.Recipe(**cls.recipe)
         fitted = fit.fit_network(
             network, data, goal, budget, recipe=recipe, start=earlier, watch=watch
         )
         packed = Packed(network, output, fitted.step_indices, fitted.symbols)
-        return cls(spec, packed, fitted.iterations, fitted.lam)
+        return cls(spec, packed, fitted)
 
     def pack(self) -> dict[int, bytes]:
         """MODEL and SYMBOLS."""
@@ -128,6 +127,11 @@ class CoordinateRepresentation(Representation):
         return Cost(macs_per_point=network.macs_per_point(), n_parameters=network.n_parameters)
 
     @property
+    def iterations(self) -> int:
+        """Iterations that its fit took; 0 after `unpack`."""
+        return 0 if self.fitted is None else self.fitted.iterations
+
+    @property
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
         """The coded integers, tensor by tensor."""
         return self.packed.symbols
@@ -141,14 +145,6 @@ def _import_fit() -> Any:
             raise
         raise MissingExtraError("encoding", extra="fit") from None
     return fit
-
-
-def _as_fitted(start: CoordinateRepresentation, fit: Any) -> Fitted:
-    packed = start.packed
-    fitted: Fitted = fit.Fitted(
-        symbols=packed.symbols, step_indices=packed.step_indices, lam=start.lam
-    )
-    return fitted
 
 
 def _n_cores() -> int:

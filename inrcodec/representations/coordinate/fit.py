@@ -31,7 +31,9 @@ _PART_POINTS = 1 << 13
 _PERMUTED_POINTS = 1 << 22
 _MAX_ROLLBACKS = 8
 _CHECKS = 24
+_WHOLE_ZONE, _LARGEST_ZONE = 0.5, 0.75  # what is rounded to 0, in steps
 _PRICE_EVERY = 16
+_PRICE_MARGIN = 1.01
 _PRICE_FROM = 0.1
 _PRICE_GAIN = 20.0
 _PRICE_RANGE = 64.0
@@ -70,12 +72,16 @@ class FitData:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """Integers and step indices, one per tensor: all that is stored of a fit. `lam`: at its end."""
+    """Integers and step indices, one per tensor: all that is stored of a fit.
+
+    `values` (flat, before rounding) and `lam` at its end are what another fit goes on from.
+    """
 
     symbols: tuple[NDArray[np.int64], ...]
     step_indices: tuple[int, ...]
+    values: NDArray[np.float32]
     lam: float
-    iterations: int = 0
+    iterations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,10 @@ class _Price:
         if self._hold == "lam" or fraction < _PRICE_FROM:
             return
         self._mse = mse if self._mse == 0.0 else self._mse + 0.1 * (mse - self._mse)
-        off = bits / self._held if self._hold == "bytes" else self._held / max(self._mse, 1e-30)
+        if self._hold == "bytes":
+            off = bits / (self._held * _PRICE_MARGIN)
+        else:
+            off = self._held / max(self._mse, 1e-30)
         move = _PRICE_GAIN * passed * math.log(max(off, 1e-9))
         price = self.per_bit * math.exp(min(max(move, -_PRICE_MOVE), _PRICE_MOVE))
         self.per_bit = min(max(price, self._first / _PRICE_RANGE), self._first * _PRICE_RANGE)
@@ -221,7 +230,7 @@ class _Fitter:
         self._targets = torch.from_numpy(data.targets)
         self._probe = self._probe_points()
         self._adam = self._new_adam()
-        if self._resumed:
+        if self._resumed and recipe.soft == "free":
             self._scale_steps()
 
     # --- beginning -------------------------------------------------------------------------------
@@ -236,9 +245,7 @@ class _Fitter:
 
     def _resume(self, start: Fitted) -> _Snapshot:
         steps = relaxed.log2_steps(start.step_indices)
-        symbols = torch.cat([torch.from_numpy(run.ravel()) for run in start.symbols])
-        values = symbols.to(torch.float32) * self._spread(torch.exp2(steps))
-        return _Snapshot(values / self._rates, steps)
+        return _Snapshot(torch.from_numpy(start.values) / self._rates, steps)
 
     def _new_adam(self) -> torch.optim.Adam:
         groups = [{"params": [self._units]}, {"params": [self._log2_steps]}]
@@ -388,14 +395,38 @@ class _Fitter:
         """The best state as integers."""
         steps = relaxed.snap_steps(self._best.log2_steps)
         indices = tuple(nearest_index(float(step)) for step in steps)
-        runs = self._runs(self._best.units * self._rates)
+        values = self._best.units * self._rates
+        runs = self._runs(self._trimmed(values, self._spread(steps)))
         symbols = tuple(
             quantize(run.numpy(), index).reshape(spec.shape)
             for run, index, spec in zip(runs, indices, self._specs, strict=True)
         )
         return Fitted(
-            symbols=symbols, step_indices=indices, lam=self._price.lam, iterations=iterations
+            symbols=symbols,
+            step_indices=indices,
+            values=values.numpy(),
+            lam=self._price.lam,
+            iterations=iterations,
         )
+
+    def _trimmed(self, values: Tensor, steps: Tensor) -> Tensor:
+        """Values with the smallest that round to +-1 zeroed until the held bytes suffice."""
+        scaled, held = values / steps, self._price.held_bits
+
+        def zeroed(zone: float) -> Tensor:
+            return torch.where(scaled.abs() < zone, 0.0, scaled)
+
+        def bits_of(zone: float) -> float:
+            runs = self._runs(torch.round(zeroed(zone)))
+            return float(relaxed.expected_bits(runs, noisy=False))
+
+        if held is None or bits_of(_WHOLE_ZONE) <= held:
+            return values
+        low, high = _WHOLE_ZONE, _LARGEST_ZONE
+        for _ in range(16):
+            zone = (low + high) / 2.0
+            low, high = (zone, high) if bits_of(zone) > held else (low, zone)
+        return zeroed(high) * steps
 
 
 def _batches(n_points: int, batch_points: int, random: torch.Generator) -> Iterator[Tensor]:
