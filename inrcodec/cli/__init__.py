@@ -30,7 +30,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def root(
+def _root(
     version: Annotated[
         bool,
         typer.Option(

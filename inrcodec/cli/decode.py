@@ -34,7 +34,7 @@ from inrcodec.errors import ConfigError
 if TYPE_CHECKING:
     from inrcodec.signal import SignalSpec
 
-__all__ = ["View", "decode", "decode_file"]
+__all__ = ["Target", "View", "decode", "decode_file"]
 
 
 def decode(

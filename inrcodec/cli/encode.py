@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from inrcodec.rate import EncodeRequest, EncodeResult
     from inrcodec.signal import Signal
 
-__all__ = ["encode", "encode_files"]
+__all__ = ["Task", "encode", "encode_files"]
 
 EXIT_NOT_REACHED = 5
 _LEAST_SECONDS = 0.1
