@@ -20,7 +20,7 @@ from inrcodec import codec, metrics, presets
 from inrcodec.container import breakdown
 from inrcodec.errors import ConfigError
 from inrcodec.representations import by_name
-from inrcodec.representations.base import Budget, FitGoal, Representation, Watch
+from inrcodec.representations.base import Budget, FitGoal, Representation, Step, Watch
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 __all__ = ["EncodeRequest", "EncodeResult", "Measure", "Target", "encode_to_target"]
@@ -210,6 +210,8 @@ class _Search:
             self._count = presets.by_name(request.preset).iterations
         self._decode_seconds = 1.5e-6 * signal.spec.n_points
         self._tries: list[_Try] = []
+        self._began = time.monotonic()
+        self._share, self._share_spent = 1.0, 0.0
         self.cancel = cancel
 
     @property
@@ -222,6 +224,7 @@ class _Search:
         shares = _SHARES[self._aim.scale]
         for index, share in enumerate(shares):
             budget = self._budget(share, shares[index:])
+            self._share, self._share_spent = share, sum(shares[:index])
             if self._tries and (budget is None or self.cancel.is_set()):
                 break
             self._tries.append(self._attempt(budget or Budget(iterations=1)))
@@ -258,7 +261,7 @@ class _Search:
             goal,
             budget=budget,
             start=start,
-            watch=self._watch,
+            watch=self._overall,
             verify=self._request.verify,
         )
         began = time.monotonic()
@@ -267,6 +270,18 @@ class _Search:
         self._decode_seconds = time.monotonic() - began
         values = {"lam": goal.lam, "bytes": float(len(encoded.data)), "mse": mse}
         return _Try(goal, encoded, decoded, mse, values[self._aim.scale])
+
+    def _overall(self, step: Step) -> None:
+        """Report a step of one fit as one of the whole search."""
+        if self._watch is None:
+            return
+        fraction = self._share_spent + self._share * step.fraction
+        left = self._end - time.monotonic() if self._end else None
+        if left is None:
+            left = (time.monotonic() - self._began) * (1.0 - fraction) / max(fraction, 1e-6)
+        iteration = self.iterations + step.iteration
+        whole = replace(step, iteration=iteration, fraction=fraction, seconds_left=max(left, 0.0))
+        self._watch(whole)
 
     def _plan(self) -> tuple[FitGoal, Representation | None]:
         """What the next fit is to hold, and the fit to go on from.

@@ -74,7 +74,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What a fit reports from time to time."""
+    """What a fit reports from time to time; `n_bytes` is NaN while it cannot be told."""
 
     iteration: int
     fraction: float

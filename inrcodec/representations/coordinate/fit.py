@@ -8,7 +8,6 @@ be stored, and the loss is J = MSE + lam * bits per point. The best rounded stat
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -21,8 +20,10 @@ from torch import Tensor
 from inrcodec.errors import SignalError
 from inrcodec.quantize import nearest_index, quantize, relaxed
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch, Window
+from inrcodec.representations.clock import Clock
 from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
+from inrcodec.representations.coordinate.price import Price
 
 __all__ = ["FitData", "Fitted", "Recipe", "fit_network"]
 
@@ -33,12 +34,6 @@ _MAX_ROLLBACKS = 8
 _CHECKS = 24
 _WHOLE_ZONE, _LARGEST_ZONE = 0.5, 0.75  # what is rounded to 0, in steps
 _PRICE_EVERY = 16
-_PRICE_MARGIN = 1.01
-_PRICE_FROM = 0.1
-_PRICE_GAIN = 20.0
-_PRICE_RANGE = 64.0
-_PRICE_MOVE = 0.1
-_HELD_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,91 +102,20 @@ def fit_network(
 ) -> Fitted:
     """Fit a network to points. Raises SignalError if every attempt diverges."""
     fitter = _Fitter(network, data, goal, recipe=recipe, start=start)
-    clock = _Clock(budget)
+    clock = Clock(budget)
     next_check = 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
         if not fitter.step(clock.fraction):
             fitter.roll_back()
         clock.iterations += 1
-        if clock.fraction >= next_check and fitter.is_hard(clock.fraction):
-            fitter.keep_best()
         if clock.fraction >= next_check:
             next_check += 1.0 / _CHECKS
-            if watch is not None:
-                watch(fitter.report(clock))
+            if fitter.is_hard(clock.fraction):
+                fitter.keep_best()
+        if watch is not None and clock.report_is_due():
+            watch(fitter.report(clock))
     fitter.keep_best()
     return fitter.result(clock.iterations)
-
-
-class _Clock:
-    """How much of a budget is spent."""
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._began = time.monotonic()
-        self._seconds = budget.seconds_left
-        self.iterations = 0
-
-    @property
-    def fraction(self) -> float:
-        """Share of the iterations or of the time that is spent, whichever is more; 1 is all."""
-        by_time = (time.monotonic() - self._began) / self._seconds if self._seconds > 0 else 1.0
-        limit = self._budget.iterations
-        by_count = 0.0 if limit is None else self.iterations / limit
-        if self.iterations == 0:
-            return 0.0  # one iteration at least, so that there is something to store
-        return min(1.0, max(by_time, by_count))
-
-    @property
-    def seconds_left(self) -> float:
-        """Seconds until the budget is spent, by the pace so far."""
-        fraction = max(self.fraction, 1e-6)
-        return (time.monotonic() - self._began) * (1.0 - fraction) / fraction
-
-
-class _Price:
-    """What a bit costs, on the scale of the targets: lambda, or what holds bytes or MSE."""
-
-    def __init__(self, data: FitData, goal: FitGoal, start: Fitted | None) -> None:
-        first = goal.lam if start is None or goal.hold == "lam" else start.lam
-        self._hold = goal.hold
-        self._scale = data.mse_scale * len(data.targets)
-        self._held = goal.held * 8.0 if goal.hold == "bytes" else goal.held / data.mse_scale
-        self._mse = 0.0
-        self._fraction = 0.0
-        self._first = self.per_bit = first / self._scale
-
-    @property
-    def held_bits(self) -> float | None:
-        """The bits to hold, if bytes are held."""
-        return self._held if self._hold == "bytes" else None
-
-    @property
-    def lam(self) -> float:
-        """Lambda on the [0, 1] scale, per point."""
-        return self.per_bit * self._scale
-
-    def follow(self, mse: float, bits: float, fraction: float) -> None:
-        """Raise the price while the bits are too many, or the error too small."""
-        passed, self._fraction = fraction - self._fraction, fraction
-        if self._hold == "lam" or fraction < _PRICE_FROM:
-            return
-        self._mse = mse if self._mse == 0.0 else self._mse + 0.1 * (mse - self._mse)
-        if self._hold == "bytes":
-            off = bits / (self._held * _PRICE_MARGIN)
-        else:
-            off = self._held / max(self._mse, 1e-30)
-        move = _PRICE_GAIN * passed * math.log(max(off, 1e-9))
-        price = self.per_bit * math.exp(min(max(move, -_PRICE_MOVE), _PRICE_MOVE))
-        self.per_bit = min(max(price, self._first / _PRICE_RANGE), self._first * _PRICE_RANGE)
-
-    def cost(self, mse: float, bits: float) -> float:
-        """What a state is judged by: J, or its distance from what is held and then the rest."""
-        if self._hold == "lam":
-            return mse + self.per_bit * bits
-        held, rest = (bits, mse) if self._hold == "bytes" else (mse, bits)
-        over = abs(math.log(max(held, 1e-30) / self._held))
-        return max(over - _HELD_TOLERANCE, 0.0) * 1e3 * rest + rest
 
 
 class _Fitter:
@@ -214,7 +138,12 @@ class _Fitter:
         self._specs = network.tensors()
         self._sizes = [spec.size for spec in self._specs]
         self._counts = torch.tensor(self._sizes)
-        self._price = _Price(data, goal, start)
+        self._price = Price(
+            goal,
+            mse_scale=data.mse_scale,
+            n_points=len(data.targets),
+            first=goal.lam if start is None or goal.hold == "lam" else start.lam,
+        )
         self._random = torch.Generator().manual_seed(goal.seed)
         self._resumed = start is not None
         self._hardened = self._resumed or recipe.soft == "noise"
@@ -225,6 +154,7 @@ class _Fitter:
         self._log2_steps = first.log2_steps.clone().requires_grad_()
         self._best = self._safe = first
         self._slowdown, self._rollbacks, self._n_steps = 1.0, 0, 0
+        self._recent_mse = 0.0
         self._batches = _batches(len(data.targets), recipe.batch_points, self._random)
         self._axes = tuple(axis_coords(Window.whole(size)) for size in data.grid)
         self._targets = torch.from_numpy(data.targets)
@@ -279,6 +209,7 @@ class _Fitter:
             return False
         self._adam.step()
         self._n_steps += 1
+        self._recent_mse += (float(mse.detach()) - self._recent_mse) / min(self._n_steps, 32)
         if self._hardened and self._n_steps % _PRICE_EVERY == 0:
             self._price.follow(float(mse.detach()), self._rounded_bits(), fraction)
         return True
@@ -380,14 +311,13 @@ class _Fitter:
             self._log2_steps.copy_(self._safe.log2_steps)
         self._adam = self._new_adam()
 
-    def report(self, clock: _Clock) -> Step:
-        """Where the fit stands."""
-        now = self._measure(hard=self._hardened and self.is_hard(clock.fraction))
+    def report(self, clock: Clock) -> Step:
+        """Where the fit stands, by its last batches; bytes are unknown (NaN) of free values."""
         return Step(
             iteration=clock.iterations,
             fraction=clock.fraction,
-            psnr_db=-10.0 * math.log10(max(now.mse * self._data.mse_scale, 1e-20)),
-            n_bytes=now.bits / 8.0,
+            psnr_db=-10.0 * math.log10(max(self._recent_mse * self._data.mse_scale, 1e-20)),
+            n_bytes=self._rounded_bits() / 8.0 if self._hardened else math.nan,
             seconds_left=clock.seconds_left,
         )
 

@@ -1,0 +1,65 @@
+"""What a bit costs while a network is fitted: lambda, or whatever holds bytes or error in place."""
+
+from __future__ import annotations
+
+import math
+
+from inrcodec.representations.base import FitGoal
+
+__all__ = ["Price"]
+
+_MARGIN = 1.01  # of held bytes; a fit ends a little above and is trimmed
+_FROM = 0.1  # of a fit: before that, bytes and error say little
+_GAIN = 20.0
+_RANGE = 64.0
+_MOVE = 0.1
+_SMOOTHING = 0.1
+_HELD_TOLERANCE = 0.005
+
+
+class Price:
+    """The price `per_bit`, on the scale of the targets, that a fit pays.
+
+    `mse_scale` turns the MSE of the targets into that of the [0, 1] scale; `first` is the lambda to
+    begin with.
+    """
+
+    def __init__(self, goal: FitGoal, *, mse_scale: float, n_points: int, first: float) -> None:
+        self._hold = goal.hold
+        self._scale = mse_scale * n_points
+        self._held = goal.held * 8.0 if goal.hold == "bytes" else goal.held / mse_scale
+        self._mse: float | None = None
+        self._fraction = 0.0
+        self._first = self.per_bit = first / self._scale
+
+    @property
+    def held_bits(self) -> float | None:
+        """The bits to hold, if bytes are held."""
+        return self._held if self._hold == "bytes" else None
+
+    @property
+    def lam(self) -> float:
+        """Lambda on the [0, 1] scale, per point."""
+        return self.per_bit * self._scale
+
+    def follow(self, mse: float, bits: float, fraction: float) -> None:
+        """Raise the price while the bits are too many, or the error too small."""
+        passed, self._fraction = fraction - self._fraction, fraction
+        if self._hold == "lam" or fraction < _FROM:
+            return
+        self._mse = mse if self._mse is None else self._mse + _SMOOTHING * (mse - self._mse)
+        if self._hold == "bytes":
+            off = bits / (self._held * _MARGIN)
+        else:
+            off = self._held / max(self._mse, 1e-30)
+        move = _GAIN * passed * math.log(max(off, 1e-9))
+        price = self.per_bit * math.exp(min(max(move, -_MOVE), _MOVE))
+        self.per_bit = min(max(price, self._first / _RANGE), self._first * _RANGE)
+
+    def cost(self, mse: float, bits: float) -> float:
+        """What a state is judged by: J, or its distance from what is held and then the rest."""
+        if self._hold == "lam":
+            return mse + self.per_bit * bits
+        held, rest = (bits, mse) if self._hold == "bytes" else (mse, bits)
+        over = abs(math.log(max(held, 1e-30) / self._held))
+        return max(over - _HELD_TOLERANCE, 0.0) * 1e3 * rest + rest
