@@ -276,15 +276,15 @@ class Hunt:
         while True:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended and status == 0:
-                return self._options.runs
+                return int(self._options.runs)
             if ended:
                 self._report(self._board[RUN], f"the process died with status {status}")
-                return self._board[RUN] + 1
+                return int(self._board[RUN]) + 1
             if time.monotonic_ns() - self._board[BEGAN] > (self._options.seconds + 5.0) * 1e9:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 self._report(self._board[RUN], f"no answer in {self._options.seconds + 5.0} s")
-                return self._board[RUN] + 1
+                return int(self._board[RUN]) + 1
             if time.monotonic() - self._told > TELL_SECONDS:
                 self._tell()
             time.sleep(POLL_SECONDS)
