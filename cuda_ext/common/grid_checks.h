@@ -14,7 +14,8 @@ constexpr char kGridOp[] = "grid_encode";
 
 inline GridLevel check_level(int n_dims, float scale, int64_t size) {
     if (!(scale >= 0.0f && scale <= kMaxScale)) {
-        refuse(kGridOp, "a scale must be in [0, " + std::to_string(kMaxScale) + "]", std::to_string(scale));
+        refuse(kGridOp, "a scale must be in [0, " + std::to_string(kMaxScale) + "]",
+               std::to_string(scale));
     }
     if (size < 1 || size > int64_t{kMaxLevelSize}) {
         refuse(kGridOp, "a size must be in [1, " + std::to_string(kMaxLevelSize) + "]",
@@ -42,7 +43,8 @@ inline GridLevel check_level(int n_dims, float scale, int64_t size) {
 
 inline Grid check_grid(int64_t n_dims, int64_t n_features, const std::vector<float>& scales,
                        const std::vector<int64_t>& sizes) {
-    if (n_dims < 1 || n_dims > kMaxDims) refuse(kGridOp, "dims must be in [1, 4]", std::to_string(n_dims));
+    if (n_dims < 1 || n_dims > kMaxDims)
+        refuse(kGridOp, "dims must be in [1, 4]", std::to_string(n_dims));
     if (n_features != 1 && n_features != 2 && n_features != 4 && n_features != 8) {
         refuse(kGridOp, "features must be 1, 2, 4 or 8", std::to_string(n_features));
     }
@@ -77,7 +79,8 @@ inline Grid check_inputs(const Array& coords, const Array& table, const std::vec
 
 // For `out` and `gradient`: [n_points, n_levels * n_features].
 inline void check_features(const Grid& grid, const Array& features, const Array& coords) {
-    check_array(kGridOp, features, {coords.shape[0], grid.n_levels * grid.n_features}, coords.device);
+    check_array(kGridOp, features, {coords.shape[0], grid.n_levels * grid.n_features},
+                coords.device);
 }
 
 }  // namespace inrcodec

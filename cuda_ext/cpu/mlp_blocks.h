@@ -116,9 +116,9 @@ inline void add_products(const float* rows, int n_rows, const Floats* columns, i
             const int n = block_start(n_rows, i + 1, row_blocks) - row;
             with_number<kSumColumns>(n_columns, [&](auto width) {
                 with_number<kSumRows>(n, [&](auto height) {
-                    add_block<height.value, width.value>(
-                        rows + int64_t{row} * kMlpTile, columns + column, stride,
-                        sums + int64_t{row} * stride + column);
+                    add_block<height.value, width.value>(rows + int64_t{row} * kMlpTile,
+                                                         columns + column, stride,
+                                                         sums + int64_t{row} * stride + column);
                 });
             });
         }

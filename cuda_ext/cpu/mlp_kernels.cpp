@@ -6,6 +6,7 @@
 // This file is compiled once per instruction set; INRCODEC_MLP_VARIANT names the result. It must
 // not use the STL nor define anything external but that (see grid_kernels.cpp).
 #include "../common/mlp_kernels.h"
+
 #include "mlp_blocks.h"
 #include "mlp_sine.h"
 
@@ -164,8 +165,7 @@ void pass_activation(const Mlp& mlp, int layer, Workspace& work) {
     if (mlp.activation == Activation::kSine)
         for (int i = 0; i < n_vectors; ++i) gradient[i] *= slopes[i];
     if (mlp.activation == Activation::kRelu)
-        for (int i = 0; i < n_vectors; ++i)
-            gradient[i] = inputs[i] > 0.0f ? gradient[i] : Floats{};
+        for (int i = 0; i < n_vectors; ++i) gradient[i] = inputs[i] > 0.0f ? gradient[i] : Floats{};
 }
 
 void add_layer(const MlpLayer& layer, const Floats* inputs, Workspace& work, Floats* sums) {
@@ -221,8 +221,7 @@ void add_sums(const Mlp& mlp, const float* sums, int n_sums, int layer_number, f
     for (int o = 0; mlp.has_bias && o < layer.n_out; ++o) {
         float total = 0.0f;
         for (int s = 0; s < n_sums; ++s)
-            for (int lane = 0; lane < kLanes; ++lane)
-                total += biases[s * step + o * kLanes + lane];
+            for (int lane = 0; lane < kLanes; ++lane) total += biases[s * step + o * kLanes + lane];
         gradient[layer.biases + o] = total;
     }
 }
