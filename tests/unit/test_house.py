@@ -86,8 +86,8 @@ def test_makefile_is_short_and_says_what_each_target_does() -> None:
     lines = (ROOT / "Makefile").read_text().splitlines()
     assert len(lines) <= 40
     (phony,) = (line.split(":")[1].split() for line in lines if line.startswith(".PHONY:"))
-    explained = {target for line in lines if "## " in line for target in line.split(":")[0].split()}
-    assert explained == set(phony)
+    rules = [line.split(":")[0] for line in lines if re.match(r"[a-z]+:.* ## ", line)]
+    assert sorted(rules) == sorted(phony)
 
 
 def _public_definitions(tree: ast.Module) -> set[str]:
