@@ -8,7 +8,7 @@ infinity where a ratio is asked for. Knows `Signal` and numpy, nothing above the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "peak_of",
     "psnr_db",
     "si_sdr_db",
+    "signal_power",
     "snr_db",
     "ssim",
 ]
@@ -61,11 +62,7 @@ def peak_of(signal: Signal) -> float:
 
 def mse(reference: Samples, decoded: Samples) -> float:
     """Mean squared difference over all samples, in squared sample units."""
-    total, count = 0.0, 0
-    for true, other in _blocks(reference, decoded):
-        total += float(np.square(true - other).sum())
-        count += true.size
-    return total / count
+    return _mean_square(true - other for true, other in _blocks(reference, decoded))
 
 
 def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float:
@@ -78,32 +75,39 @@ def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) 
     return _decibels(peak * peak, error)
 
 
+def signal_power(signal: Samples) -> float:
+    """Mean square of all samples about silence, in squared sample units.
+
+    Silence is 0, in unsigned sound the middle of the range (128 of 8 bits). No mean is removed, so
+    that a constant offset counts as power.
+    """
+    return _mean_square(true for true, _ in _blocks(signal, signal, _silence_of(signal)))
+
+
 def snr_db(reference: Samples, decoded: Samples) -> float:
-    """10 log10(energy of the reference / energy of the difference) over all samples.
+    """10 log10(`signal_power` of the reference / MSE); a constant offset counts as signal.
 
     Infinite for equal signals, minus infinite where the reference is silent and the other is not.
     """
-    energy, error = 0.0, 0.0
-    for true, other in _blocks(reference, decoded):
-        energy += float(np.square(true).sum())
-        error += float(np.square(true - other).sum())
-    return _decibels(energy, error)
+    error = mse(reference, decoded)
+    return _decibels(signal_power(reference), error)
 
 
 def si_sdr_db(reference: Samples, decoded: Samples) -> float:
     """SNR of each channel after the best gain on its reference, mean over channels that have sound.
 
-    No mean is removed. NaN when every channel of the reference is silent.
+    Counts about silence as `signal_power` does. NaN when every channel of the reference is silent.
     Source: Le Roux et al. 2019, eq. 5, arXiv:1811.02508.
     """
+    silence = _silence_of(reference)
     products = [
         ((true * other).sum(axis=0), np.square(true).sum(axis=0))
-        for true, other in _blocks(reference, decoded)
+        for true, other in _blocks(reference, decoded, silence)
     ]
     product = np.sum([p for p, _ in products], axis=0)
     energy = np.sum([e for _, e in products], axis=0)
     gain = np.divide(product, energy, out=np.zeros_like(energy), where=energy > 0)
-    blocks = _blocks(reference, decoded)
+    blocks = _blocks(reference, decoded, silence)
     error = np.sum([np.square(gain * true - other).sum(axis=0) for true, other in blocks], axis=0)
     heard = [
         _decibels(g * g * e, n)
@@ -116,18 +120,23 @@ def si_sdr_db(reference: Samples, decoded: Samples) -> float:
 def ssim(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float:
     """Structural similarity of images: 11 x 11 Gaussian window, mean over windows and channels.
 
-    Sides are at least 11 pixels. Source: Wang et al. 2004, sections III.B and III.C.
+    Sides are at least 11 pixels. With a peak of 0: 1 for equal images, else NaN.
+    Source: Wang et al. 2004, sections III.B and III.C.
     """
     planes = _planes(reference, decoded)
     smallest = min(planes[0][0].shape)
     if smallest < _WINDOW:
         raise ConfigError(f"ssim of an image with a side of {smallest} pixels; at least {_WINDOW}")
     peak = _peak(reference, peak)
+    if peak == 0:
+        return 1.0 if _equal(reference, decoded) else math.nan
     return float(np.mean([_similarity(true, other, peak)[0] for true, other in planes]))
 
 
 def ms_ssim(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float | None:
     """Structural similarity over five scales, mean over channels; None for a side below 161 pixels.
+
+    None also for a peak of 0, as of a float image of one value, unless the images are equal.
 
     Each scale halves the image by means of 2 x 2 pixels, the last row or column of an odd size
     repeated; a negative term counts as 0. Source: Wang et al. 2003, eq. 7 and section 3.2.
@@ -136,6 +145,8 @@ def ms_ssim(reference: Samples, decoded: Samples, *, peak: float | None = None) 
     if min(planes[0][0].shape) < MS_SSIM_MIN_SIDE:
         return None
     peak = _peak(reference, peak)
+    if peak == 0:
+        return 1.0 if _equal(reference, decoded) else None
     return float(np.mean([_multiscale(true, other, peak) for true, other in planes]))
 
 
@@ -186,10 +197,31 @@ def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, f
     return BdRate(percent=percent, low_db=low, high_db=high, overlap=(high - low) / union)
 
 
+def _mean_square(blocks: Iterable[NDArray[np.float64]]) -> float:
+    total, count = 0.0, 0
+    for block in blocks:
+        total += float(np.square(block).sum())
+        count += block.size
+    return total / count
+
+
 def _decibels(signal_energy: float, error_energy: float) -> float:
     if error_energy == 0:
         return math.inf
     return 10 * math.log10(signal_energy / error_energy) if signal_energy > 0 else -math.inf
+
+
+def _silence_of(signal: Samples) -> float:
+    """The sample of a sound without sound; 0 for whatever is not unsigned sound."""
+    if not isinstance(signal, Signal) or signal.spec.kind is not Kind.AUDIO:
+        return 0.0
+    sample_format = signal.spec.sample_format
+    unsigned = not sample_format.is_float and sample_format.nominal_range[0] == 0
+    return float(1 << (sample_format.bits - 1)) if unsigned else 0.0
+
+
+def _equal(reference: Samples, decoded: Samples) -> bool:
+    return np.array_equal(*_pair(reference, decoded))
 
 
 def _peak(reference: Samples, peak: float | None) -> float:
@@ -211,14 +243,17 @@ def _pair(reference: Samples, decoded: Samples) -> tuple[NDArray[np.generic], ND
 
 
 def _blocks(
-    reference: Samples, decoded: Samples
+    reference: Samples, decoded: Samples, zero: float = 0.0
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Both signals as float64, about a million samples at a time along the first axis."""
+    """Both signals less `zero` in float64, about a million samples at a time by the first axis."""
     true, other = _pair(reference, decoded)
     step = max(1, _BLOCK * len(true) // true.size)
     for start in range(0, len(true), step):
         rows = slice(start, start + step)
-        yield true[rows].astype(np.float64), other[rows].astype(np.float64)
+        pair = true[rows].astype(np.float64), other[rows].astype(np.float64)
+        for block in pair:
+            block -= zero
+        yield pair
 
 
 def _planes(

@@ -91,6 +91,23 @@ def test_snr_of_a_silent_reference_is_minus_infinity():
     assert metrics.snr_db(np.zeros(9), np.ones(9)) == -math.inf
 
 
+def test_8_bit_sound_is_measured_about_its_silence_of_128():
+    tone = np.rint(100 * np.sin(np.arange(800) * 2 * np.pi / 80)).astype(int)
+    noise = np.arange(800) % 3 - 1
+    narrow = [Signal.audio((x + 128).astype(np.uint8), 8000) for x in (tone, tone + noise)]
+    wide = [Signal.audio(x.astype(np.int16), 8000) for x in (tone, tone + noise)]
+    assert metrics.signal_power(narrow[0]) == metrics.signal_power(wide[0])
+    assert metrics.snr_db(*narrow) == metrics.snr_db(*wide)
+    assert metrics.si_sdr_db(*narrow) == pytest.approx(metrics.si_sdr_db(*wide), abs=1e-9)
+
+
+def test_the_power_of_a_signal_is_its_mean_square_with_any_offset():
+    assert metrics.signal_power(np.array([3.0, -3.0, 4.0, -4.0])) == 12.5
+    assert metrics.signal_power(Signal.audio(np.full(9, 5, np.int16), 8000)) == 25
+    assert metrics.signal_power(Signal.image(np.full((3, 3), 5, np.uint8))) == 25
+    assert metrics.signal_power(Signal.audio(np.full(9, 32768, np.uint16), 8000)) == 0
+
+
 def test_si_sdr_forgives_a_gain_and_counts_what_is_orthogonal():
     n = np.arange(4800)
     tone, other = np.sin(2 * np.pi * n / 48), np.cos(2 * np.pi * n / 48)
@@ -118,6 +135,15 @@ def test_ssim_of_flat_images_is_the_luminance_term():
     expected = (2 * a * b + c1) / (a * a + b * b + c1)
     flat = np.full((20, 30), 100, np.uint8)
     assert metrics.ssim(flat, flat + np.uint8(20), peak=255) == pytest.approx(expected, abs=1e-9)
+
+
+def test_similarity_without_a_peak_is_full_for_equal_images_and_else_unknown():
+    flat = Signal.image(np.full((170, 170), 0.5, np.float32))
+    other = Signal.image(flat.samples + np.float32(0.25))
+    assert metrics.peak_of(flat) == 0
+    assert metrics.ms_ssim(flat, flat) == metrics.ssim(flat, flat) == 1
+    assert metrics.ms_ssim(flat, other) is None
+    assert math.isnan(metrics.ssim(flat, other))
 
 
 def test_similarities_match_scipys_convolution_over_an_odd_size():
