@@ -7,6 +7,7 @@ Samples keep the type of their source; `to_unit` and `from_unit` are the only ro
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -73,6 +74,8 @@ class SampleFormat(IntEnum):
             return 0.0, float((1 << self.bits) - 1)
         return -float(1 << (self.bits - 1)), float((1 << (self.bits - 1)) - 1)
 
+
+_BLOCK = 1 << 16
 
 _FORMAT_OF_DTYPE = {
     "uint8": SampleFormat.U8,
@@ -148,11 +151,15 @@ class SignalSpec:
         """Samples of this spec's format -> float32 in [0, 1]."""
         low, high = self.value_range
         scale = 1.0 / (high - low) if high > low else 0.0
-        if self.sample_format.bits > 16:  # float32 cannot hold the difference of 24-bit integers
-            wide = (samples.astype(np.float64) - low) * scale
-            return wide.astype(np.float32)
-        narrow = samples.astype(np.float32) - np.float32(low)
-        return narrow * np.float32(scale)
+        # float32 cannot hold the difference of 24-bit integers
+        wide = np.dtype(np.float64 if self.sample_format.bits > 16 else np.float32)
+        unit = np.empty(samples.shape, np.float32)
+        for source, target in _blocks(samples, unit):
+            values: NDArray[np.floating] = source.astype(wide)
+            values -= wide.type(low)
+            values *= wide.type(scale)
+            target[:] = values
+        return unit
 
     def from_unit(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
         """Values on the [0, 1] scale -> samples of this spec's format, clipped and rounded.
@@ -160,11 +167,13 @@ class SignalSpec:
         What is not a number counts as 0.
         """
         low, high = self.value_range
-        unit = np.nan_to_num(np.clip(values, 0.0, 1.0), copy=False)
-        wide = unit.astype(np.float64) * (high - low) + low
-        if not self.sample_format.is_float:
-            wide = np.clip(np.rint(wide), low, high)
-        samples: NDArray[np.generic] = wide.astype(self.sample_format.dtype)
+        samples = np.empty(values.shape, self.sample_format.dtype)
+        for source, target in _blocks(values, samples):
+            unit = np.nan_to_num(np.clip(source, 0.0, 1.0), copy=False)
+            wide = unit.astype(np.float64) * (high - low) + low
+            if not self.sample_format.is_float:
+                wide = np.clip(np.rint(wide), low, high)
+            target[:] = wide
         return samples
 
 
@@ -221,6 +230,16 @@ class Signal:
         grid = (stop - start, *self.spec.grid[1:])
         spec = replace(self.spec, grid=grid)
         return replace(self, samples=self.samples[start:stop], spec=spec, part=(start, stop))
+
+
+def _blocks(
+    source: NDArray[np.generic], target: NDArray[np.generic]
+) -> Iterator[tuple[NDArray[np.generic], NDArray[np.generic]]]:
+    """Runs of both, in the same order, short enough that what is computed of one is small."""
+    flat, into = source.reshape(-1), target.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        run = slice(start, start + _BLOCK)
+        yield flat[run], into[run]
 
 
 def _checked(

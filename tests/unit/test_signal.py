@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,23 @@ def test_24_bit_integers_survive_the_unit_scale_within_one_step() -> None:
 def test_values_outside_the_unit_scale_are_clipped() -> None:
     spec = Signal.image(np.zeros((1, 1), np.uint8)).spec
     assert spec.from_unit(np.array([-1.0, 0.5, 7.0], np.float32)).tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("name", ["U8", "U16", "S24", "F32"])
+def test_conversions_take_little_memory_beside_their_result(name: str) -> None:
+    sample_format, n = SampleFormat[name], 4_000_000
+    samples = np.zeros((n, 1), sample_format.dtype)
+    spec = Signal.audio(samples, 8000, sample_format=sample_format).spec
+    tracemalloc.start()
+    try:
+        unit = spec.to_unit(samples)
+        forth = tracemalloc.get_traced_memory()[1] - unit.nbytes
+        tracemalloc.reset_peak()
+        back = spec.from_unit(unit)
+        back_again = tracemalloc.get_traced_memory()[1] - unit.nbytes - back.nbytes
+    finally:
+        tracemalloc.stop()
+    assert max(forth, back_again) < n
 
 
 def test_the_range_of_a_float_image_is_its_own() -> None:
