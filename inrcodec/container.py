@@ -131,10 +131,6 @@ class Stream:
             part_start=None if part is None else _read_varints(part, 1)[0],
         )
 
-    def breakdown(self) -> dict[str, int]:
-        """Bytes of the file by section, as `breakdown` of its bytes gives them."""
-        return breakdown(self.to_bytes())
-
 
 def breakdown(data: bytes) -> dict[str, int]:
     """Bytes of a file by section, framing included; they sum to its length.

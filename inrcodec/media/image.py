@@ -123,9 +123,9 @@ def _open_png(data: bytes, notes: list[str]) -> _Opened:
     dtype = np.dtype(np.uint16 if header.depth == 16 else np.uint8)
 
     def load() -> NDArray[np.generic]:
-        return (
-            png.decode_16_bit(file) if header.depth == 16 else _by_pillow(data, formats.PNG, notes)
-        )
+        if header.depth == 16:
+            return png.decode_16_bit(file)
+        return _by_pillow(png.without_metadata(data), formats.PNG, notes)
 
     return _Opened(shape, dtype, file.metadata, file.orientation, load)
 

@@ -16,7 +16,23 @@ from numpy.typing import NDArray
 
 from inrcodec.signal import Metadata
 
-__all__ = ["Ifd", "collect", "oriented", "parse_ifd", "swaps_axes", "take_orientation", "writable"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DPI",
+    "Ifd",
+    "collect",
+    "oriented",
+    "parse_ifd",
+    "swaps_axes",
+    "take_orientation",
+    "writable",
+]
+
+MAX_BYTES = 1 << 24
+"""Most bytes of ICC, EXIF and XMP together: as many as a decoder allows by default."""
+
+MAX_DPI = 4294967
+"""The finest resolution that a stream has a number for."""
 
 _ORIENTATION = 0x0112
 _EXIF_PREFIX = b"Exif\0\0"
@@ -36,21 +52,47 @@ class Ifd:
 
 
 def collect(
+    notes: list[str],
     *,
     icc: bytes | None = None,
     exif: bytes | None = None,
     xmp: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> tuple[Metadata, int]:
-    """Metadata from a source's blobs, and the orientation (1 to 8) that is to be applied."""
+    """Metadata from a source's blobs, and the orientation (1 to 8) that is to be applied.
+
+    What a stream could not hold is dropped, with a note.
+    """
     exif, orientation = take_orientation(exif)
     if xmp:
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
-    if dpi is not None:
-        dpi = (float(dpi[0]), float(dpi[1]))
-        if not all(math.isfinite(value) and value > 0 for value in dpi):
-            dpi = None
-    return Metadata(icc=icc or None, exif=exif, xmp=xmp or None, dpi=dpi), orientation
+    blobs = _within_limit({"icc": icc or None, "exif": exif, "xmp": xmp or None}, notes)
+    return Metadata(**blobs, dpi=_plausible(dpi, notes)), orientation
+
+
+def _within_limit(blobs: dict[str, bytes | None], notes: list[str]) -> dict[str, bytes | None]:
+    """The blobs, in their order, for which there is room."""
+    left = MAX_BYTES
+    kept = dict(blobs)
+    for name, blob in blobs.items():
+        if blob is not None and len(blob) > left:
+            notes.append(f"{name.upper()} is dropped: metadata of over {MAX_BYTES} bytes")
+            kept[name] = None
+        left -= len(kept[name] or b"")
+    return kept
+
+
+def _plausible(dpi: tuple[float, float] | None, notes: list[str]) -> tuple[float, float] | None:
+    """A resolution above 0; what is not says that there is none."""
+    if dpi is None:
+        return None
+    x, y = float(dpi[0]), float(dpi[1])
+    if not (0 < x < math.inf and 0 < y < math.inf):
+        return None
+    if max(x, y) > MAX_DPI:
+        notes.append(f"resolution of {x:g} x {y:g} dpi is dropped: it is over {MAX_DPI}")
+        return None
+    return x, y
 
 
 def take_orientation(exif: bytes | None) -> tuple[bytes | None, int]:

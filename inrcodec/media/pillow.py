@@ -13,7 +13,7 @@ from inrcodec.errors import SignalError
 from inrcodec.media import formats
 from inrcodec.media.formats import MediaFormat
 from inrcodec.media.guard import check_size
-from inrcodec.media.metadata import collect
+from inrcodec.media.metadata import collect, take_orientation
 from inrcodec.signal import Metadata
 
 if TYPE_CHECKING:
@@ -85,12 +85,13 @@ def metadata_of(image: Image.Image, data: bytes, notes: list[str]) -> tuple[Meta
         notes += _beyond_8_bit_srgb(data)
     exif = info.get("exif")
     metadata, orientation = collect(
+        notes,
         icc=None if image.mode == "CMYK" else info.get("icc_profile"),
         exif=exif,
         xmp=info.get("xmp"),
         dpi=info.get("dpi") if image.format in ("WEBP", "AVIF") or info.get("jfif_unit") else None,
     )
-    if exif and metadata.exif is None and orientation == 1:
+    if exif and take_orientation(exif) == (None, 1):
         notes.append("malformed EXIF is dropped")
     return metadata, orientation
 

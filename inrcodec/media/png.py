@@ -14,10 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.media.guard import check_size
-from inrcodec.media.metadata import collect
+from inrcodec.media.metadata import MAX_BYTES, collect
 from inrcodec.signal import Metadata
 
-__all__ = ["ADAM7", "SIGNATURE", "XMP_KEYWORD", "Header", "Png", "decode_16_bit", "paeth", "parse"]
+__all__ = [
+    "ADAM7",
+    "SIGNATURE",
+    "XMP_KEYWORD",
+    "Header",
+    "Png",
+    "decode_16_bit",
+    "paeth",
+    "parse",
+    "without_metadata",
+]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -34,8 +44,8 @@ ADAM7 = (
 
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _DPI_TO_METRE = 0.0254
-_MAX_BLOB = 1 << 24
-_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"eXIf", b"pHYs"})
+_OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
+_KEPT = _OF_PIXELS | {b"iCCP", b"eXIf", b"pHYs"}
 # sRGB says what is assumed anyway; the others are hints to viewers, or dates of the file.
 _HARMLESS = frozenset({b"sRGB", b"bKGD", b"hIST", b"tIME", b"sPLT", b"fcTL", b"fdAT"})
 # BT.709 primaries with the sRGB curve, and the gamma near to it: what is assumed anyway.
@@ -92,12 +102,24 @@ def parse(data: bytes, notes: list[str]) -> Png:
     header = _header(first.get(b"IHDR", b""))
     notes += _dropped(first)
     metadata, orientation = collect(
+        notes,
         icc=_icc_of(first.get(b"iCCP")),
         exif=first.get(b"eXIf"),
         xmp=xmp,
         dpi=_dpi_of(first.get(b"pHYs"), notes),
     )
     return Png(header, b"".join(pixels), first.get(b"tRNS"), metadata, orientation)
+
+
+def without_metadata(data: bytes) -> bytes:
+    """The same file with nothing but what its pixels are made of: others limit what else it has."""
+    position, kept = len(SIGNATURE), [SIGNATURE]
+    for name, payload in _chunks(data):
+        end = position + 12 + len(payload)
+        if name in _OF_PIXELS:
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept)
 
 
 def decode_16_bit(png: Png) -> NDArray[np.uint16]:
@@ -234,10 +256,11 @@ def _icc_of(payload: bytes | None) -> bytes | None:
 
 
 def _inflate(packed: bytes) -> bytes:
+    """What is packed, or as much of it as shows that it is too long."""
     inflater = zlib.decompressobj()
-    blob = inflater.decompress(packed, _MAX_BLOB)
-    if not inflater.eof:
-        raise ValueError(f"compressed metadata ends early or is over {_MAX_BLOB} bytes")
+    blob = inflater.decompress(packed, MAX_BYTES + 1)
+    if not inflater.eof and len(blob) <= MAX_BYTES:
+        raise ValueError("compressed metadata ends early")
     return blob
 
 

@@ -99,6 +99,7 @@ def parse(data: bytes, notes: list[str]) -> Tiff:
     if plain:
         _check_segments(page)
     metadata, _ = collect(
+        notes,
         icc=_bytes_of(page, _ICC),
         exif=_exif_of(data, notes),
         xmp=_bytes_of(page, _XMP),

@@ -94,7 +94,7 @@ def test_metadata_and_part_come_back() -> None:
 
 def test_breakdown_sums_to_the_file_and_names_its_parts() -> None:
     stream = image_stream(metadata=Metadata(icc=b"profile", dpi=(72, 72)), part_start=0)
-    sizes = stream.breakdown()
+    sizes = breakdown(stream.to_bytes())
     assert list(sizes) == ["header", "model", "symbols", "icc", "dpi", "part"]
     assert sizes["header"] == len(MAGIC + frame(1, HEAD))
     assert sum(sizes.values()) == len(stream.to_bytes())

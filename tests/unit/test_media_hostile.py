@@ -168,12 +168,14 @@ def test_a_png_that_inflates_beyond_its_size_is_cut_off() -> None:
     assert signal.samples.tolist() == [[[0, 0, 0]]]
 
 
-def test_metadata_that_inflates_beyond_the_limit_is_refused() -> None:
-    bomb = b"x\0\0" + zlib.compress(bytes((1 << 24) + 1))
+def test_metadata_that_inflates_beyond_the_limit_is_dropped_and_that_is_said() -> None:
+    bomb = b"x\0\0" + zlib.compress(bytes(1 << 26))
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    data = _png((b"IHDR", header), (b"iCCP", bomb), (b"IEND", b""))
-    with pytest.raises(SignalError, match="metadata ends early or is over"):
-        media.read(data)
+    pixel = (b"IDAT", zlib.compress(b"\0\x07"))
+    data = _png((b"IHDR", header), (b"iCCP", bomb), pixel, (b"IEND", b""))
+    with pytest.warns(UserWarning, match="ICC is dropped: metadata of over 16777216 bytes"):
+        signal = media.read(data)
+    assert (signal.samples.tolist(), signal.metadata.icc) == ([[[7]]], None)
 
 
 def test_sizes_beyond_memory_are_refused_before_allocation() -> None:

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from inrcodec import media
+from inrcodec.container import Stream
 from inrcodec.errors import ConfigError, SignalError
-from inrcodec.media import png
+from inrcodec.media import metadata, png
 from inrcodec.signal import Kind, Metadata, Signal
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -242,6 +244,38 @@ def test_metadata_without_a_place_or_sense_is_dropped_with_one_warning() -> None
         "malformed XMP is dropped; DPI has no place in this format"
     ]
     assert _read_quietly(data).metadata == Metadata()
+
+
+def test_a_resolution_beyond_what_a_stream_holds_is_dropped_with_a_warning() -> None:
+    data = _saved(_smooth(), "TIFF", dpi=(4294968.0, 72.0))
+    assert "resolution of 4.29497e+06 x 72 dpi is dropped" in _warning_of(data)
+    with warnings.catch_warnings(action="ignore"):
+        assert media.read(data).metadata.dpi is None
+    finest = float(metadata.MAX_DPI)
+    kept = _read_quietly(_saved(_smooth(), "TIFF", dpi=(finest, finest)))
+    assert kept.metadata.dpi == (finest, finest)
+    assert _through_a_stream(kept).metadata.dpi == kept.metadata.dpi
+
+
+def test_blobs_of_over_16_mebibytes_together_are_dropped_with_a_warning() -> None:
+    fits = Metadata(icc=ICC + bytes(9_000_000), xmp=XMP + b" " * 7_000_000)
+    kept = _read_quietly(media.to_bytes(Signal.image(_random(3, 3), metadata=fits), ".tiff"))
+    assert _through_a_stream(kept).metadata == kept.metadata == fits
+    large = replace(fits, xmp=XMP + b" " * 8_000_000)
+    data = media.to_bytes(Signal.image(_random(3, 3), metadata=large), ".png")
+    assert _warning_of(data) == "input: XMP is dropped: metadata of over 16777216 bytes"
+    with warnings.catch_warnings(action="ignore"):
+        assert media.read(data).metadata == Metadata(icc=fits.icc)
+
+
+def _through_a_stream(signal: Signal) -> Stream:
+    stream = Stream(
+        spec=signal.spec,
+        representation_id=1,
+        sections={2: b"", 3: b""},
+        metadata=signal.metadata,
+    )
+    return Stream.from_bytes(stream.to_bytes())
 
 
 def test_exif_too_long_for_jpeg_is_dropped_with_a_warning() -> None:
