@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from inrcodec import presets
+    from inrcodec import errors, presets
     from inrcodec.api import decode, encode, open
     from inrcodec.container import DecodeLimits
     from inrcodec.errors import (
@@ -48,6 +48,7 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "errors",
     "open",
     "presets",
     "probe",
@@ -75,12 +76,13 @@ _HOMES = {
     "inrcodec.reader": ("Reader",),
     "inrcodec.signal": ("Kind", "Metadata", "SampleFormat", "Signal", "SignalSpec"),
 }
+_MODULES = ("errors", "presets")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name == "presets":
-        return import_module("inrcodec.presets")
+    if name in _MODULES:
+        return import_module(f"inrcodec.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'inrcodec' has no attribute '{name}'")
     value: object = getattr(import_module(_HOME_OF[name]), name)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from inrcodec import codec, files, media
 from inrcodec.container import DecodeLimits
 from inrcodec.errors import ConfigError
-from inrcodec.rate import EncodeRequest, Measure, Target, encode_to_target
+from inrcodec.rate import encode_to_target
 from inrcodec.reader import Reader
+from inrcodec.request import EncodeRequest, Measure, Target
 from inrcodec.signal import Signal
 
 __all__ = ["Reader", "Source", "choose_target", "decode", "encode", "open"]
@@ -36,7 +37,7 @@ def encode(
     psnr: float | None = None,
     kbps: float | None = None,
     snr: float | None = None,
-    preset: str = "medium",
+    preset: str | None = None,
     seconds: float | None = None,
     iterations: int | None = None,
     seed: int = 0,

@@ -1,8 +1,9 @@
-"""Targets in users' terms: one search around `encode`, each fit going on from the one before.
+"""Targets in users' terms: one search around `codec.encode`.
 
 A fit moves lambda, the price of a bit, until its own estimate of bytes or error is what it was told
-to hold. The search corrects what to hold by what the real file misses, and goes on from there. Only
-real file lengths and real decoded signals are compared with the target.
+to hold. The search corrects what to hold by what the real file misses, and goes on from there; a
+fit whose size was guessed wrong is begun anew. Only real file lengths and real decoded signals are
+compared with the target.
 """
 
 from __future__ import annotations
@@ -10,33 +11,22 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from inrcodec import codec, metrics, presets
+from inrcodec import codec, metrics
 from inrcodec.container import breakdown
 from inrcodec.errors import ConfigError
-from inrcodec.representations import by_name
 from inrcodec.representations.base import Budget, FitGoal, Representation, Step, Watch
+from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Kind, Signal, SignalSpec
 
-__all__ = ["EncodeRequest", "EncodeResult", "Measure", "Target", "encode_to_target"]
+__all__ = ["EncodeResult", "encode_to_target"]
 
-Measure = Literal["quality", "lambda", "size", "bpp", "psnr", "kbps", "snr"]
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "quality": (0.0, 100.0),
-    "lambda": (1e-12, 1e3),
-    "size": (64.0, 2.0**30),
-    "bpp": (1e-4, 256.0),
-    "psnr": (1.0, 120.0),
-    "kbps": (0.01, 1e5),
-    "snr": (0.1, 120.0),
-}
-_AUTO = "hashgrid"
+_DECODE_SECONDS_PER_POINT = 1e-6
+_MOST_FOR_DECODING = 0.25
 _DB_TOLERANCE = 0.1
 _SIZE_TOLERANCE = 0.02
 _AIM = 0.99  # of a wanted size, which a file must not exceed
@@ -46,67 +36,8 @@ _SHARES = {
     "mse": (0.3, 0.4, 0.1, 0.1, 0.1),
 }
 _REFIT_RATIO = 1.6
+_LEAST_ERROR = 1e-15
 _TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the file is to reach: one measure and its value.
-
-    quality 0 to 100; lambda in mean square error per bit per point; size in bytes; bpp in bits per
-    point; psnr and snr in dB; kbps in 1000 bits per second. Raises ConfigError off range.
-    """
-
-    measure: Measure = "quality"
-    value: float = 75.0
-
-    def __post_init__(self) -> None:
-        if self.measure not in get_args(Measure):
-            raise ConfigError(f"target '{self.measure}' is not one of {get_args(Measure)}")
-        low, high = _RANGES[self.measure]
-        if not low <= self.value <= high:
-            raise ConfigError(f"{self.measure} {self.value:g} is not in [{low:g}, {high:g}]")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodeRequest:
-    """Everything that decides a file beside the signal.
-
-    `seconds`: wall time of the whole command; `iterations`: of all fits together; neither: those
-    of the preset. `options`: fields of the model's Config.
-    """
-
-    model: str = "auto"
-    target: Target = field(default_factory=Target)
-    preset: str = "medium"
-    seconds: float | None = None
-    iterations: int | None = None
-    seed: int = 0
-    verify: bool = True
-    options: Mapping[str, object] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        presets.by_name(self.preset)
-        if self.model != "auto":
-            by_name(self.model)
-        if self.seconds is not None and not 0.0 < self.seconds < 1e7:
-            raise ConfigError(f"time {self.seconds:g} s is not in (0, 1e7)")
-        if self.iterations is not None and not 1 <= self.iterations <= 10**9:
-            raise ConfigError(f"iterations {self.iterations} is not in [1, 1e9]")
-
-    @property
-    def representation(self) -> type[Representation]:
-        """The representation that `model` stands for."""
-        return by_name(_AUTO if self.model == "auto" else self.model)
-
-    def config(self) -> object:
-        """The representation's Config with the options. Raises ConfigError for unknown ones."""
-        try:
-            return self.representation.Config(**self.options)
-        except TypeError:
-            raise ConfigError(
-                f"{self.representation.name} does not take all of {', '.join(self.options)}"
-            ) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,15 +64,19 @@ class _Aim:
     high: float
 
     @staticmethod
-    def of(target: Target, spec: SignalSpec, variance: float) -> _Aim:
+    def of(target: Target, signal: Signal, variance: float) -> _Aim:
         """The aim of a target. Raises ConfigError if the signal has no such measure."""
+        spec = signal.spec
         if target.measure in ("quality", "lambda"):
             lam = target.value if target.measure == "lambda" else _lambda_of(target.value)
             if target.measure == "quality" and spec.kind is Kind.AUDIO:
                 lam *= variance / _TYPICAL_VARIANCE
             return _Aim("lam", lam, 0.0, math.inf)
         if target.measure in ("psnr", "snr"):
-            power = 1.0 if target.measure == "psnr" else variance
+            low, high = spec.value_range
+            peak = metrics.peak_of(signal) ** 2
+            power = peak if target.measure == "psnr" else metrics.signal_power(signal)
+            power = max(power / max(high - low, 1e-30) ** 2, _LEAST_ERROR)
             decibels = (target.value, target.value + _DB_TOLERANCE, target.value - _DB_TOLERANCE)
             return _Aim("mse", *(power * 10.0 ** (-value / 10.0) for value in decibels))
         n_bytes = _bytes_of(target, spec)
@@ -203,12 +138,10 @@ class _Search:
         self._signal, self._request, self._watch = signal, request, watch
         self._config = request.config()
         self._variance = _variance(signal)
-        self._aim = _Aim.of(request.target, signal.spec, self._variance)
+        self._aim = _Aim.of(request.target, signal, self._variance)
         self._end = None if request.seconds is None else started + request.seconds
-        self._count = request.iterations
-        if self._count is None and self._end is None:
-            self._count = presets.by_name(request.preset).iterations
-        self._decode_seconds = 1.5e-6 * signal.spec.n_points
+        self._count = request.iteration_limit
+        self._decode_seconds = _DECODE_SECONDS_PER_POINT * signal.spec.n_points
         self._tries: list[_Try] = []
         self._began = time.monotonic()
         self._share, self._share_spent = 1.0, 0.0
@@ -231,8 +164,9 @@ class _Search:
         return min(reversed(self._tries), key=self._rank)
 
     def reached(self, one: _Try) -> bool:
-        """Whether a try hits the target within its tolerance."""
-        return self._aim.low <= one.achieved <= self._aim.high
+        """Whether a try hits the target within its tolerance, or is exact and not too large."""
+        least = 0.0 if one.mse == 0.0 else self._aim.low
+        return least <= one.achieved <= self._aim.high
 
     # --- one fit ---------------------------------------------------------------------------------
 
@@ -241,9 +175,10 @@ class _Search:
         deadline, iterations = None, None
         if self._end is not None:
             now = time.monotonic()
-            left = self._end - now - self._decode_seconds * len(shares_left)
-            if left <= 0.0:
+            left = self._end - now
+            if self._tries and left <= 2.0 * self._decode_seconds:
                 return None
+            left -= min(self._decode_seconds * len(shares_left), left * _MOST_FOR_DECODING)
             deadline = now + left * share / sum(shares_left)
         if self._count is not None:
             left_count = self._count - self.iterations
@@ -286,8 +221,9 @@ class _Search:
     def _plan(self) -> tuple[FitGoal, Representation | None]:
         """What the next fit is to hold, and the fit to go on from.
 
-        What is held is corrected by what the last file missed. If the first fit could not hold a
-        MSE because its size was guessed wrong, a second one begins anew with a better guess.
+        Held bytes are corrected by what the last file missed; for a MSE the next fit goes on with
+        the price of the last. If the first fit could not hold a MSE because its size was guessed
+        wrong, a second one begins anew with a better guess.
         """
         if not self._tries:
             return self._first_goal(), None
@@ -298,7 +234,9 @@ class _Search:
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
                 return replace(goal, n_bytes=n_bytes), None
-        return replace(goal, held=goal.held * miss), last.encoded.representation
+        if self._aim.scale == "bytes":  # a fit ends where it believes its bytes are held
+            goal = replace(goal, held=goal.held * miss)
+        return goal, last.encoded.representation
 
     def _first_goal(self) -> FitGoal:
         spec, aim, seed = self._signal.spec, self._aim, self._request.seed

@@ -6,11 +6,13 @@ Stands beside `codec.decode`, which computes all of them once.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import replace
 from types import EllipsisType
+from typing import SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
@@ -23,7 +25,10 @@ __all__ = ["Reader", "Region", "frames_of"]
 Region = tuple[int, int, int, int]
 """x, y, width and height in samples."""
 
-_Index = int | slice | EllipsisType
+_LONGEST = (1 << 32) - 1
+"""Samples of an axis: as many as a stream can have."""
+
+_Index = SupportsIndex | slice | EllipsisType
 
 
 class Reader:
@@ -86,17 +91,21 @@ class Reader:
             return np.empty(self.shape, self.dtype)[keys]
         return self._signal(tuple(windows)).samples[(*rest, keys[-1])]
 
-    def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
+    def sample(self, coords: ArrayLike) -> NDArray[np.float32]:
         """Values [n, channels] at coords [n, axes] in [0, 1], in units of the samples, not rounded.
 
         Sample i of n on an axis lies at (i + 0.5) / n. Raises ConfigError for another shape, and
         for a representation that cannot be evaluated between its samples.
         """
         n_axes = len(self.spec.grid)
-        if coords.ndim != 2 or coords.shape[1] != n_axes:
-            raise ConfigError(f"coords have shape {coords.shape}, not [n, {n_axes}]")
+        try:
+            points = np.asarray(coords, np.float32)
+        except (TypeError, ValueError):
+            raise ConfigError(f"coords are not numbers [n, {n_axes}]") from None
+        if points.ndim != 2 or points.shape[1] != n_axes:
+            raise ConfigError(f"coords have shape {points.shape}, not [n, {n_axes}]")
         low, high = self.spec.value_range
-        values = self._representation.sample(np.asarray(coords, np.float32))
+        values = self._representation.sample(points)
         return values * np.float32(high - low) + np.float32(low)
 
     def read(
@@ -139,6 +148,8 @@ class Reader:
     def _image_windows(self, scale: float, region: Region | None) -> tuple[Window, Window]:
         if not 0 < scale < math.inf:
             raise ConfigError(f"scale {scale} is not above 0")
+        if max(self.spec.grid) * scale > _LONGEST:
+            raise ConfigError(f"scale {scale:g} makes an axis of over {_LONGEST} samples")
         height, width = (max(1, round(size * scale)) for size in self.spec.grid)
         x, y, w, h = region or (0, 0, width, height)
         if not (0 <= x < x + w <= width and 0 <= y < y + h <= height):
@@ -173,17 +184,16 @@ def frames_of(seconds: tuple[float, float | None], rate: int, frames: int) -> tu
     Raises ConfigError for a span that is empty or not within the sound.
     """
     start, stop = seconds[0], frames / rate if seconds[1] is None else seconds[1]
-    first, last = round(start * rate), min(round(stop * rate), frames)
-    if not (0 <= first < last and stop * rate < frames + 1):
+    within = -1 < start * rate <= stop * rate < frames + 1  # not so of infinity and NaN
+    first, last = (round(start * rate), min(round(stop * rate), frames)) if within else (0, 0)
+    if not 0 <= first < last:
         raise ConfigError(f"seconds {start:g}:{stop:g} are not within 0:{frames / rate:g}")
     return first, last
 
 
 def _full_index(index: _Index | tuple[_Index, ...], n_axes: int) -> tuple[int | slice, ...]:
     """One integer or slice for each axis. Raises IndexError as numpy does."""
-    keys = index if isinstance(index, tuple) else (index,)
-    if any(not isinstance(key, (int, slice, EllipsisType)) for key in keys):
-        raise IndexError(f"index {index!r} has more than integers, slices and one '...'")
+    keys = tuple(_key_of(key) for key in (index if isinstance(index, tuple) else (index,)))
     dots = [i for i, key in enumerate(keys) if key is ...]
     named = len(keys) - len(dots)
     if named > n_axes or len(dots) > 1:
@@ -191,6 +201,18 @@ def _full_index(index: _Index | tuple[_Index, ...], n_axes: int) -> tuple[int | 
     at = dots[0] if dots else len(keys)
     fill = (slice(None),) * (n_axes - named)
     return tuple(key for key in (*keys[:at], *fill, *keys[at + 1 :]) if key is not ...)
+
+
+def _key_of(key: _Index) -> int | slice | EllipsisType:
+    """An integer of any kind as Python's own; to numpy a truth value is a mask, here an error."""
+    if isinstance(key, (slice, EllipsisType)):
+        return key
+    try:
+        if not isinstance(key, bool):
+            return operator.index(key)
+    except TypeError:
+        pass
+    raise IndexError(f"index {key!r} is not an integer, a slice or '...'")
 
 
 def _window_of(key: int | slice, size: int) -> tuple[Window, int | slice]:

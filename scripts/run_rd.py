@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inrcodec import codec, media, metrics
-from inrcodec.rate import EncodeRequest, Target, encode_to_target
+from inrcodec import codec, kernels, media, metrics
+from inrcodec.rate import encode_to_target
+from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Signal
 
 JPEG_QUALITIES = (5, 10, 20, 30, 50, 70)
@@ -62,7 +63,8 @@ def main() -> None:
     for name in options.images:
         signal = media.read(options.data / "kodak" / f"{name}.png")
         for model, target in wanted(options):
-            if (name, model, target) in done:
+            budget_s = 0.0 if model == "jpeg" else options.seconds
+            if (name, model, target, budget_s) in done:
                 continue
             row = measure(name, signal, model=model, target=target, options=options)
             append(options.rows, row)
@@ -116,7 +118,7 @@ def measure(
         decode_s=round(decode_s, 3),
         iterations=iterations,
         budget_s=0.0 if model == "jpeg" else options.seconds,
-        threads=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        threads=kernels.threads(),
         reached=reached,
         commit=commit(),
         machine=machine(),
@@ -156,16 +158,17 @@ def machine() -> str:
 
 def command(options: argparse.Namespace) -> str:
     """How to repeat it, with DATA for the folder."""
-    words = ["DATA" if word == str(options.data) else word for word in sys.argv[1:]]
+    short = {str(options.data): "DATA", str(options.rows): f"data/rd/{options.rows.name}"}
+    words = [short.get(word, word) for word in sys.argv[1:]]
     return shlex.join(["scripts/run_rd.py", *words])
 
 
-def read_keys(path: Path) -> Iterator[tuple[str, str, str]]:
-    """File, model and target of the rows that exist."""
+def read_keys(path: Path) -> Iterator[tuple[str, str, str, float]]:
+    """File, model, target and budget of the rows that exist."""
     if path.exists():
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
-                yield row["file"], row["model"], row["target"]
+                yield row["file"], row["model"], row["target"], float(row["budget_s"])
 
 
 def append(path: Path, row: Row) -> None:

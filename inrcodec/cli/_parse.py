@@ -23,6 +23,7 @@ Span = tuple[float, float | None]
 Region = tuple[int, int, int, int]
 """x, y, width and height in samples."""
 
+_DIGITS = r"\d{1,18}"  # more is refused, not computed with
 _UNITS = {"": 1, "b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2}
 
 
@@ -42,7 +43,7 @@ def integer_parser(option: str) -> Callable[[str], int]:
     """As `number_parser`, for whole numbers."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+        if not re.fullmatch(rf"[+-]?{_DIGITS}", text.strip()):
             raise ConfigError(f"{option} '{text}' is not a whole number")
         return int(text)
 
@@ -51,10 +52,12 @@ def integer_parser(option: str) -> Callable[[str], int]:
 
 def parse_size(text: str) -> int:
     """Bytes of '25000', '80KB' (80,000) or '80KiB' (81,920). Raises ConfigError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    match = re.fullmatch(rf"({_DIGITS}(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
     unit = match and _UNITS.get(match[2].lower())
     if not match or not unit:
-        raise ConfigError(f"size '{text}' is not a number with B, KB, KiB, MB, MiB or no unit")
+        raise ConfigError(
+            f"size '{text}' is not a number below 1e18 with B, KB, KiB, MB, MiB or no unit"
+        )
     return int(float(match[1]) * unit)
 
 
@@ -71,8 +74,8 @@ def parse_span(text: str) -> Span:
 
 def parse_region(text: str) -> Region:
     """Samples 'x,y,w,h'. Raises ConfigError."""
-    match = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", text.replace(" ", ""))
+    match = re.fullmatch(",".join([f"({_DIGITS})"] * 4), text.replace(" ", ""))
     if not match or int(match[3]) == 0 or int(match[4]) == 0:
-        raise ConfigError(f"region '{text}' is not x,y,w,h with w and h of at least 1")
+        raise ConfigError(f"region '{text}' is not x,y,w,h below 1e18 with w and h of at least 1")
     x, y, width, height = (int(number) for number in match.groups())
     return x, y, width, height

@@ -11,8 +11,8 @@ from typing import get_args
 from inrcodec.api import choose_target
 from inrcodec.cli._parse import parse_size
 from inrcodec.errors import ConfigError
-from inrcodec.rate import EncodeRequest, Measure, Target
 from inrcodec.representations import NAMES
+from inrcodec.request import EncodeRequest, Measure, Target
 
 __all__ = ["build_request"]
 

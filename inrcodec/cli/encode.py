@@ -27,7 +27,8 @@ from inrcodec.cli._report import Report, first_failure, say
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from inrcodec.rate import EncodeRequest, EncodeResult
+    from inrcodec.rate import EncodeResult
+    from inrcodec.request import EncodeRequest
     from inrcodec.signal import Signal
 
 __all__ = ["Task", "encode", "encode_files"]

@@ -9,7 +9,7 @@ import pytest
 
 import inrcodec
 from inrcodec.api import choose_target
-from inrcodec.rate import Target
+from inrcodec.request import Target
 
 GRADIENT = np.linspace(0, 255, 12 * 17 * 3).reshape(12, 17, 3).astype(np.uint8)
 

@@ -6,7 +6,6 @@ goal calls for; everything else is here.
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from inrcodec import kernels
 from inrcodec.container import DecodeLimits
 from inrcodec.errors import ConfigError, MissingExtraError, SignalError
 from inrcodec.representations.base import Budget, Cost, FitGoal, Representation, Watch, Window
@@ -69,6 +69,7 @@ class CoordinateRepresentation(Representation):
             raise ConfigError(f"{cls.name} takes a {cls.Config.__name__}, got {config!r}")
         values = spec.to_unit(signal.samples).reshape(spec.n_points, spec.channels)
         network = cls.network_for(config, spec, goal) if start is None else start.packed.network
+        _check_within_limits(network, spec)
         output = OutputScale.of(values) if start is None else start.packed.output
         data = fit.FitData(
             grid=spec.grid, targets=output.to_targets(values), mse_scale=output.factor**2
@@ -97,13 +98,14 @@ class CoordinateRepresentation(Representation):
         shape = tuple(len(axis) for axis in axes)
         values = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
         tensors = self.packed.tensors()
+        part = max(_PART_POINTS, self.packed.network.n_parameters // 8)
 
         def fill(begin: int) -> None:
-            end = min(begin + _PART_POINTS, len(values))
+            end = min(begin + part, len(values))
             values[begin:end] = self._evaluate(tensors, point_coords(axes, np.arange(begin, end)))
 
-        with ThreadPoolExecutor(_n_cores()) as pool:
-            list(pool.map(fill, range(0, len(values), _PART_POINTS)))
+        with ThreadPoolExecutor(kernels.threads()) as pool:
+            list(pool.map(fill, range(0, len(values), part)))
         return values.reshape(*shape, self.spec.channels)
 
     def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -147,5 +149,14 @@ def _import_fit() -> Any:
     return fit
 
 
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _check_within_limits(network: Network, spec: SignalSpec) -> None:
+    """Raise ConfigError if a decoder with the default limits would refuse the network."""
+    limits, macs = DecodeLimits(), network.macs_per_point() * spec.n_points
+    if network.n_parameters > limits.max_parameters:
+        raise ConfigError(
+            f"{network.n_parameters} parameters are over a decoder's {limits.max_parameters}"
+        )
+    if macs > limits.max_macs:
+        raise ConfigError(
+            f"{macs:.3g} multiplications are over a decoder's {float(limits.max_macs):.3g}"
+        )

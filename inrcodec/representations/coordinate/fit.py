@@ -100,21 +100,22 @@ def fit_network(
     start: Fitted | None = None,
     watch: Watch | None = None,
 ) -> Fitted:
-    """Fit a network to points. Raises SignalError if every attempt diverges."""
+    """Fit a network to points. Raises SignalError if no state of it is finite."""
     fitter = _Fitter(network, data, goal, recipe=recipe, start=start)
     clock = Clock(budget)
     next_check = 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
-        if not fitter.step(clock.fraction):
-            fitter.roll_back()
+        if not fitter.step(clock.fraction) and not fitter.roll_back():
+            break
         clock.iterations += 1
         if clock.fraction >= next_check:
             next_check += 1.0 / _CHECKS
-            if fitter.is_hard(clock.fraction):
-                fitter.keep_best()
+            fitter.keep(hard=fitter.is_hard(clock.fraction))
         if watch is not None and clock.report_is_due():
             watch(fitter.report(clock))
-    fitter.keep_best()
+    fitter.keep(hard=True)
+    if watch is not None:
+        watch(fitter.report(clock))
     return fitter.result(clock.iterations)
 
 
@@ -277,13 +278,14 @@ class _Fitter:
 
     # --- states ----------------------------------------------------------------------------------
 
-    def keep_best(self) -> None:
-        """Round, measure J on the probe points, and keep the state if it is the best so far."""
-        self._harden()
-        now = self._measure(hard=True)
+    def keep(self, *, hard: bool) -> None:
+        """Measure on the probe points; a finite state is safe, and the best rounded one is kept."""
+        if hard:
+            self._harden()
+        now = self._measure(hard=hard)
         if math.isfinite(now.cost):
             self._safe = now
-            if now.cost <= self._best.cost:
+            if hard and now.cost <= self._best.cost:
                 self._best = now
 
     def _measure(self, *, hard: bool) -> _Snapshot:
@@ -300,16 +302,15 @@ class _Fitter:
             bits=float(bits),
         )
 
-    def roll_back(self) -> None:
-        """Return to the last sound state at half the learning rate. Raises SignalError at last."""
+    def roll_back(self) -> bool:
+        """Return to the last safe state at half the learning rate; False after the last time."""
         self._rollbacks += 1
-        if self._rollbacks > _MAX_ROLLBACKS:
-            raise SignalError("the fit diverges at every learning rate that was tried")
         self._slowdown /= 2.0
         with torch.no_grad():
             self._units.copy_(self._safe.units)
             self._log2_steps.copy_(self._safe.log2_steps)
         self._adam = self._new_adam()
+        return self._rollbacks <= _MAX_ROLLBACKS
 
     def report(self, clock: Clock) -> Step:
         """Where the fit stands, by its last batches; bytes are unknown (NaN) of free values."""
@@ -322,7 +323,9 @@ class _Fitter:
         )
 
     def result(self, iterations: int) -> Fitted:
-        """The best state as integers."""
+        """The best state as integers. Raises SignalError if none was finite."""
+        if not math.isfinite(self._best.cost):
+            raise SignalError("the fit diverges at every learning rate that was tried")
         steps = relaxed.snap_steps(self._best.log2_steps)
         indices = tuple(nearest_index(float(step)) for step in steps)
         values = self._best.units * self._rates

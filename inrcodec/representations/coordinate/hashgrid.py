@@ -26,6 +26,7 @@ from inrcodec.representations.coordinate.network import (
     Array,
     Network,
     TensorSpec,
+    check_integers,
     shape_field,
 )
 from inrcodec.signal import SignalSpec
@@ -56,6 +57,19 @@ class HashGridConfig:
     depth: int = 2
 
     def __post_init__(self) -> None:
+        check_integers(
+            self,
+            levels=(1, 32),
+            finest_resolution=(1, MAX_RESOLUTION),
+            features=(1, 8),
+            log2_table_size=(3, 24),
+            width=(_WIDTH_UNIT, 16 * _WIDTH_UNIT),
+            depth=(1, 8),
+        )
+        if self.features not in FEATURES:
+            raise ConfigError(f"features {self.features} is not one of {FEATURES}")
+        if not isinstance(self.growth, int | float) or not 1.0 <= self.growth < 16.0:
+            raise ConfigError(f"growth {self.growth!r} is not a number in [1, 16)")
         if self.width % _WIDTH_UNIT:
             raise ConfigError(f"width {self.width} is not a multiple of {_WIDTH_UNIT}")
 
@@ -138,11 +152,9 @@ class HashGrid(CoordinateRepresentation):
     def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> HashGridNetwork:
         """As fine as the wanted size can pay for, but not finer than the samples."""
         assert isinstance(config, HashGridConfig)
-        if config.features not in FEATURES:
-            raise ConfigError(f"features {config.features} is not one of {FEATURES}")
         finest = config.finest_resolution or _finest_resolution(spec, goal.n_bytes)
         levels = config.levels or _n_levels(finest, config.growth)
-        base = round(finest / config.growth ** (levels - 1))
+        base = int(finest / config.growth ** (levels - 1))
         return HashGridNetwork(
             n_dims=len(spec.grid),
             n_channels=spec.channels,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["Array", "Network", "TensorSpec", "shape_field"]
+__all__ = ["Array", "Network", "TensorSpec", "check_integers", "shape_field"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +45,15 @@ class TensorSpec:
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.shape)
+
+
+def check_integers(config: object, **ranges: tuple[int, int]) -> None:
+    """Raise ConfigError unless each named field of `config` is None or an integer in its range."""
+    for name, (low, high) in ranges.items():
+        value = getattr(config, name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and low <= value <= high):
+            raise ConfigError(f"{name} {value!r} is not an integer in [{low}, {high}]")
 
 
 def shape_field(low: int, high: int) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from inrcodec.container import DecodeLimits
 from inrcodec.kernels import mlp
 from inrcodec.representations.base import FitGoal
 from inrcodec.representations.coordinate.encoding import fourier_features, n_fourier_features
@@ -21,6 +22,7 @@ from inrcodec.representations.coordinate.network import (
     Array,
     Network,
     TensorSpec,
+    check_integers,
     shape_field,
 )
 from inrcodec.signal import SignalSpec
@@ -44,6 +46,9 @@ class SirenConfig:
     width: int | None = None
     depth: int = 8
     frequencies: int | None = None
+
+    def __post_init__(self) -> None:
+        check_integers(self, width=(1, 1024), depth=(1, 32), frequencies=(0, 24))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +103,7 @@ class Siren(CoordinateRepresentation):
 
     @classmethod
     def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> SirenNetwork:
-        """As wide as the wanted size allows, at about 6 bits a parameter."""
+        """As wide as the wanted size and a decoder's limits allow, at about 6 bits a parameter."""
         assert isinstance(config, SirenConfig)
         n_dims, octaves = len(spec.grid), math.log2(max(spec.grid))
         frequencies = config.frequencies
@@ -107,7 +112,8 @@ class Siren(CoordinateRepresentation):
         n_inputs = n_fourier_features(n_dims, frequencies)
         width = config.width
         if width is None:
-            n_parameters = goal.n_bytes * 8.0 / _BITS_PER_PARAMETER
+            most = DecodeLimits().max_macs / 2.0 / spec.n_points
+            n_parameters = min(goal.n_bytes * 8.0 / _BITS_PER_PARAMETER, most)
             width = _width_of(n_parameters, config.depth, n_inputs + spec.channels)
         return SirenNetwork(
             n_dims=n_dims,

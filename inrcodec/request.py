@@ -1,0 +1,105 @@
+"""What an encode is asked for: a model, a target in users' terms, a budget; checked, not obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from inrcodec import presets
+from inrcodec.errors import ConfigError
+from inrcodec.representations import by_name
+from inrcodec.representations.base import Representation
+
+__all__ = ["EncodeRequest", "Measure", "Target"]
+
+Measure = Literal["quality", "lambda", "size", "bpp", "psnr", "kbps", "snr"]
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "quality": (0.0, 100.0),
+    "lambda": (1e-12, 1e3),
+    "size": (64.0, 2.0**30),
+    "bpp": (1e-4, 256.0),
+    "psnr": (1.0, 120.0),
+    "kbps": (0.01, 1e5),
+    "snr": (0.1, 120.0),
+}
+_AUTO = "hashgrid"
+_PRESET = "medium"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the file is to reach: one measure and its value.
+
+    quality 0 to 100; lambda in mean square error per bit per point; size in bytes; bpp in bits per
+    point; psnr and snr in dB; kbps in 1000 bits per second. Raises ConfigError off range.
+    """
+
+    measure: Measure = "quality"
+    value: float = 75.0
+
+    def __post_init__(self) -> None:
+        if self.measure not in get_args(Measure):
+            raise ConfigError(f"target '{self.measure}' is not one of {get_args(Measure)}")
+        low, high = _RANGES[self.measure]
+        if not low <= self.value <= high:
+            raise ConfigError(f"{self.measure} {self.value:g} is not in [{low:g}, {high:g}]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodeRequest:
+    """Everything that decides a file beside the signal.
+
+    `seconds`: wall time of the whole command; `iterations`: of all fits together, by number or by
+    `preset`; whichever is spent first ends the work. Neither: the preset "medium". `options`:
+    fields of the model's Config. Raises ConfigError for iterations beside a preset.
+    """
+
+    model: str = "auto"
+    target: Target = field(default_factory=Target)
+    preset: str | None = None
+    seconds: float | None = None
+    iterations: int | None = None
+    seed: int = 0
+    verify: bool = True
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.preset is not None:
+            presets.by_name(self.preset)
+            if self.iterations is not None:
+                raise ConfigError(
+                    f"preset {self.preset} and iterations {self.iterations} contradict each other"
+                )
+        if self.model != "auto":
+            by_name(self.model)
+        if self.seconds is not None and not 0.0 < self.seconds < 1e7:
+            raise ConfigError(f"time {self.seconds:g} s is not in (0, 1e7)")
+        if self.iterations is not None and not 1 <= self.iterations <= 10**9:
+            raise ConfigError(f"iterations {self.iterations} is not in [1, 1e9]")
+        if not 0 <= self.seed < 1 << 63:
+            raise ConfigError(f"seed {self.seed} is not in [0, 2^63 - 1]")
+
+    @property
+    def iteration_limit(self) -> int | None:
+        """Iterations of all fits together; None if time alone ends the work."""
+        if self.iterations is not None:
+            return self.iterations
+        if self.preset is None and self.seconds is not None:
+            return None
+        return presets.by_name(self.preset or _PRESET).iterations
+
+    @property
+    def representation(self) -> type[Representation]:
+        """The representation that `model` stands for."""
+        return by_name(_AUTO if self.model == "auto" else self.model)
+
+    def config(self) -> object:
+        """The representation's Config with the options. Raises ConfigError for unknown ones."""
+        try:
+            return self.representation.Config(**self.options)
+        except TypeError:
+            raise ConfigError(
+                f"{self.representation.name} does not take all of {', '.join(self.options)}"
+            ) from None
