@@ -60,6 +60,8 @@ def test_a_stream_comes_through_a_pipe(run, photo_stream, tmp_path):
         (("--scale", "nan"), "scale nan is not above 0"),
         (("--scale", "big"), "--scale 'big' is not a number"),
         (("--scale", "1e5"), "samples are over"),
+        (("--scale", "1e308"), "scale 1e+308 makes an axis of over 4294967295 samples"),
+        (("--region", f"{'1' * 5000},0,1,1"), "is not x,y,w,h"),
         (("--rate", "8000"), "rate is for audio"),
         (("--seconds", "0:1"), "seconds is for audio"),
         (("--frames", "0:1"), "--frames 0:1 is not supported"),
@@ -78,7 +80,7 @@ def test_what_a_stream_cannot_give_is_one_line_and_exit_2(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("span", ["0.2:0.9", "0.6:", "3:1", "0.1", "a:b"])
+@pytest.mark.parametrize("span", ["0.2:0.9", "0.6:", "3:1", "0.1", "a:b", "9" * 400 + ":"])
 def test_seconds_outside_the_sound_are_refused(run, sound_stream, tmp_path, span):
     outcome = run("decode", sound_stream, "-o", tmp_path / "s.wav", "--seconds", span)
     assert outcome.code == 2

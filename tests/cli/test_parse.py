@@ -11,6 +11,8 @@ from inrcodec.cli._parse import (
 )
 from inrcodec.errors import ConfigError
 
+NINES = pytest.param("9" * 5000, id="nines")
+
 
 @pytest.mark.parametrize(
     ("text", "n_bytes"),
@@ -28,7 +30,7 @@ def test_a_size_is_in_bytes_with_decimal_and_binary_units(text, n_bytes):
     assert parse_size(text) == n_bytes
 
 
-@pytest.mark.parametrize("text", ["", "KB", "-5", "80GB", "80 K B", "1e3", "1,5KB", "nan"])
+@pytest.mark.parametrize("text", ["", "KB", "-5", "80GB", "80 K B", "1e3", "1,5KB", "nan", NINES])
 def test_another_size_is_refused_by_its_text(text):
     with pytest.raises(ConfigError, match="size"):
         parse_size(text)
@@ -52,7 +54,18 @@ def test_a_region_is_four_numbers():
     assert parse_region("1, 2,30,40") == (1, 2, 30, 40)
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,0", "1,2,0,3", "-1,2,3,4", "1.5,2,3,4"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1,2,3",
+        "1,2,3,0",
+        "1,2,0,3",
+        "-1,2,3,4",
+        "1.5,2,3,4",
+        pytest.param(f"{'9' * 5000},0,1,1", id="long"),
+    ],
+)
 def test_another_region_is_refused(text):
     with pytest.raises(ConfigError, match="region"):
         parse_region(text)
@@ -61,6 +74,8 @@ def test_another_region_is_refused(text):
 def test_numbers_are_refused_by_the_name_of_their_option():
     assert number_parser("--psnr")("3e1") == 30.0
     assert integer_parser("--iters")("-7") == -7
+    with pytest.raises(ConfigError, match=r"--iters '9+' is not a whole number"):
+        integer_parser("--iters")("9" * 5000)
     with pytest.raises(ConfigError, match="--psnr 'x' is not a number"):
         number_parser("--psnr")("x")
     with pytest.raises(ConfigError, match=r"--iters '1\.0' is not a whole number"):

@@ -60,11 +60,18 @@ def test_an_index_gives_what_it_gives_of_the_whole_array(image, index):
 
 
 @pytest.mark.parametrize(
-    "index", [HEIGHT, (0, -WIDTH - 1), (0, 0, 0, 0), (..., ...), "rows", ([1, 2],)]
+    "index", [HEIGHT, (0, -WIDTH - 1), (0, 0, 0, 0), (..., ...), "rows", ([1, 2],), 1.0, True, None]
 )
 def test_an_index_that_an_array_would_refuse_is_an_index_error(image, index):
     with pytest.raises(IndexError):
         image[index]
+
+
+def test_integers_of_numpy_are_indices_as_pythons_own(image):
+    row, column = np.array([3, -5])
+    whole = image.read().samples
+    np.testing.assert_array_equal(image[row, column], whole[row, column])
+    np.testing.assert_array_equal(image[row : np.uint8(9), np.int16(2)], whole[3:9, 2])
 
 
 def test_samples_lie_at_the_centres_of_their_cells(image):
@@ -73,6 +80,18 @@ def test_samples_lie_at_the_centres_of_their_cells(image):
     values = image.sample(centres).reshape(HEIGHT, WIDTH, 3)
     whole = image.read().samples
     np.testing.assert_allclose(np.clip(values, 0, 255), whole, atol=0.51)
+
+
+def test_coords_may_be_lists(image):
+    np.testing.assert_array_equal(
+        image.sample([[0.25, 0.5], [0, 1]]), image.sample(np.array([[0.25, 0.5], [0, 1]]))
+    )
+
+
+@pytest.mark.parametrize("coords", [[[0.5, 0.5], [0.5]], [["left", "top"]], [[None, {}]]])
+def test_coords_that_are_not_numbers_are_refused(image, coords):
+    with pytest.raises(ConfigError, match=r"not numbers \[n, 2\]"):
+        image.sample(coords)
 
 
 def test_coords_of_another_shape_are_refused(image):
@@ -116,6 +135,8 @@ def test_seconds_count_from_the_coded_start(sound):
         {"scale": 0.0},
         {"scale": float("inf")},
         {"scale": 1e4},
+        {"scale": 1e308},
+        {"scale": 1e18, "region": (0, 0, 1, 1)},
         {"region": (0, 0, WIDTH + 1, 1)},
         {"region": (-1, 0, 2, 2)},
         {"rate": 8000},
@@ -129,7 +150,16 @@ def test_what_an_image_cannot_give_is_refused(image, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"rate": 0}, {"rate": 1 << 32}, {"seconds": (0.2, 0.1)}, {"seconds": (0, 9)}, {"scale": 2.0}],
+    [
+        {"rate": 0},
+        {"rate": 1 << 32},
+        {"seconds": (0.2, 0.1)},
+        {"seconds": (0, 9)},
+        {"seconds": (0, float("inf"))},
+        {"seconds": (float("inf"), None)},
+        {"seconds": (float("nan"), 0.1)},
+        {"scale": 2.0},
+    ],
 )
 def test_what_a_sound_cannot_give_is_refused(sound, options):
     with pytest.raises(ConfigError, match=next(iter(options)) + "|samples"):
