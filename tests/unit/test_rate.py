@@ -23,7 +23,7 @@ pytest.importorskip("torch")
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 MODELS = ["siren", "hashgrid"]
-ENOUGH = {"siren": 500, "hashgrid": 2000}  # iterations for a search to end where it should
+ENOUGH = {"siren": 500, "hashgrid": 1200}  # iterations for a search to end where it should
 both_models = pytest.mark.parametrize("model", MODELS)
 
 
