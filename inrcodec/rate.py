@@ -36,6 +36,9 @@ _SHARES = {
     "mse": (0.3, 0.4, 0.1, 0.1, 0.1),
 }
 _REFIT_RATIO = 1.6
+_FLAT = 0.97  # of the variance
+_REVIVAL = 64.0  # by which a bit is cheaper after a fit that gave up
+_REVIVAL_SIZE = 4.0
 _LEAST_ERROR = 1e-15
 _TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
 
@@ -223,12 +226,18 @@ class _Search:
 
         Held bytes are corrected by what the last file missed; for a MSE the next fit goes on with
         the price of the last. If the first fit could not hold a MSE because its size was guessed
-        wrong, a second one begins anew with a better guess.
+        wrong, a second one begins anew with a better guess; so does any after one that gave up.
         """
         if not self._tries:
             return self._first_goal(), None
         last = self._tries[-1]
         goal, miss = last.goal, self._aim.value / max(last.achieved, 1e-30)
+        if self._is_flat(last):
+            n_bytes = max(goal.n_bytes, float(len(last.encoded.data))) * _REVIVAL_SIZE
+            if self._aim.scale == "bytes":
+                n_bytes = goal.n_bytes
+            lam, held = goal.lam / _REVIVAL, self._aim.value
+            return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
         if len(self._tries) == 1 and self._aim.scale == "mse":
             size = miss ** (-1.0 / _ERROR_POWER)
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
@@ -237,6 +246,15 @@ class _Search:
         if self._aim.scale == "bytes":  # a fit ends where it believes its bytes are held
             goal = replace(goal, held=goal.held * miss)
         return goal, last.encoded.representation
+
+    def _is_flat(self, one: _Try) -> bool:
+        """Whether a fit gave up everything but the mean, though the aim asks for more."""
+        wants_more = {
+            "lam": False,
+            "bytes": one.achieved < self._aim.low,
+            "mse": one.achieved > self._aim.high,
+        }
+        return wants_more[self._aim.scale] and one.mse > _FLAT * self._variance
 
     def _first_goal(self) -> FitGoal:
         spec, aim, seed = self._signal.spec, self._aim, self._request.seed

@@ -84,6 +84,20 @@ def test_a_psnr_is_reached(model: str, decibels: float) -> None:
     assert psnr_of(photograph(), result) == pytest.approx(decibels, abs=0.1)
 
 
+@pytest.mark.parametrize("iterations", [300, 600])
+def test_a_size_is_not_exceeded_by_a_short_search(iterations: int) -> None:
+    result = encode(photograph(), Target("size", 1200), model="hashgrid", iterations=iterations)
+    assert result.reached
+    assert 0.98 * 1200 <= len(result.data) <= 1200
+
+
+@pytest.mark.parametrize("decibels", [5.0, 8.0])
+def test_a_search_revives_a_grid_that_gave_up(decibels: float) -> None:
+    result = encode(speech(), Target("snr", decibels), model="hashgrid", iterations=2000)
+    assert result.reached
+    assert metrics.snr_db(speech(), result.signal) == pytest.approx(decibels, abs=0.1)
+
+
 def test_an_snr_is_reached() -> None:
     target = Target("snr", 12.0)
     result = encode(speech(), target, model="siren", iterations=ENOUGH["siren"])

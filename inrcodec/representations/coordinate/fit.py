@@ -244,6 +244,8 @@ class _Fitter:
                 self._log2_steps.copy_(first + octaves)
             too_many = self._rounded_bits() > self._price.held_bits
             low, high = (octaves, high) if too_many else (low, octaves)
+        with torch.no_grad():
+            self._log2_steps.copy_(first + high)
 
     def _values(self, *, hard: bool) -> tuple[Tensor, Tensor]:
         """The flat values as they are or will be stored, and the bits that they cost."""
@@ -306,11 +308,14 @@ class _Fitter:
         """Return to the last safe state at half the learning rate; False after the last time."""
         self._rollbacks += 1
         self._slowdown /= 2.0
-        with torch.no_grad():
-            self._units.copy_(self._safe.units)
-            self._log2_steps.copy_(self._safe.log2_steps)
+        self._restore(self._safe)
         self._adam = self._new_adam()
         return self._rollbacks <= _MAX_ROLLBACKS
+
+    def _restore(self, state: _Snapshot) -> None:
+        with torch.no_grad():
+            self._units.copy_(state.units)
+            self._log2_steps.copy_(state.log2_steps)
 
     def report(self, clock: Clock) -> Step:
         """Where the fit stands, by its last batches; bytes are unknown (NaN) of free values."""
@@ -326,10 +331,15 @@ class _Fitter:
         """The best state as integers. Raises SignalError if none was finite."""
         if not math.isfinite(self._best.cost):
             raise SignalError("the fit diverges at every learning rate that was tried")
-        steps = relaxed.snap_steps(self._best.log2_steps)
+        self._restore(self._best)
+        values = (self._units * self._rates).detach()
+        stored = self._trimmed(values)
+        if stored is None:  # zeros alone do not suffice
+            self._scale_steps()
+            stored = values
+        steps = relaxed.snap_steps(self._log2_steps.detach())
         indices = tuple(nearest_index(float(step)) for step in steps)
-        values = self._best.units * self._rates
-        runs = self._runs(self._trimmed(values, self._spread(steps)))
+        runs = self._runs(stored)
         symbols = tuple(
             quantize(run.numpy(), index).reshape(spec.shape)
             for run, index, spec in zip(runs, indices, self._specs, strict=True)
@@ -342,9 +352,14 @@ class _Fitter:
             iterations=iterations,
         )
 
-    def _trimmed(self, values: Tensor, steps: Tensor) -> Tensor:
-        """Values with the smallest that round to +-1 zeroed until the held bytes suffice."""
-        scaled, held = values / steps, self._price.held_bits
+    def _trimmed(self, values: Tensor) -> Tensor | None:
+        """Values with the smallest that round to +-1 zeroed until the held bytes suffice.
+
+        None if that takes more than is cheap to zero.
+        """
+        held = self._price.held_bits
+        steps = self._spread(relaxed.snap_steps(self._log2_steps.detach()))
+        scaled = values / steps
 
         def zeroed(zone: float) -> Tensor:
             return torch.where(scaled.abs() < zone, 0.0, scaled)
@@ -356,6 +371,8 @@ class _Fitter:
         if held is None or bits_of(_WHOLE_ZONE) <= held:
             return values
         low, high = _WHOLE_ZONE, _LARGEST_ZONE
+        if bits_of(high) > held:
+            return None
         for _ in range(16):
             zone = (low + high) / 2.0
             low, high = (zone, high) if bits_of(zone) > held else (low, zone)

@@ -20,6 +20,7 @@ from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
 
     Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
 else:
@@ -47,12 +48,17 @@ class TensorSpec:
         return math.prod(self.shape)
 
 
-def check_integers(config: object, **ranges: tuple[int, int]) -> None:
-    """Raise ConfigError unless each named field of `config` is None or an integer in its range."""
+def check_integers(config: DataclassInstance, **ranges: tuple[int, int]) -> None:
+    """Raise ConfigError unless each named field of `config` is an integer in its range.
+
+    None is allowed where it is the default.
+    """
+    optional = {item.name for item in fields(config) if item.default is None}
     for name, (low, high) in ranges.items():
         value = getattr(config, name)
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and low <= value <= high):
+        left_open = value is None and name in optional
+        if not left_open and not (whole and low <= value <= high):
             raise ConfigError(f"{name} {value!r} is not an integer in [{low}, {high}]")
 
 
