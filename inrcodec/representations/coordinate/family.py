@@ -6,6 +6,7 @@ goal calls for; everything else is here.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,11 @@ class CoordinateRepresentation(Representation):
 
 
 def _import_fit() -> Any:
+    """The training loop, and with it torch, whose idle threads are told to sleep.
+
+    By default they spin, and a fit on a machine with other work to do slows down tenfold.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch is loaded
     try:
         from inrcodec.representations.coordinate import fit
     except ImportError as error:
