@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (InrcodecError, OSError, MemoryError) as error:
         sys.exit(fail(error))
     except Interrupted:
-        say("interrupted; nothing was written")
+        say("interrupted; no unfinished output is left")
         sys.exit(EXIT_INTERRUPTED)
 
 

@@ -28,7 +28,7 @@ AsJson = Annotated[
 
 Backend = Annotated[
     str,
-    typer.Option(metavar="auto|native|torch|tcnn", help="What computes feature grids."),
+    typer.Option(metavar="auto|native|torch|tcnn", help="What computes grids and networks."),
 ]
 
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the work is done.")]

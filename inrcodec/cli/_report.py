@@ -109,5 +109,7 @@ def _finite(value: object) -> object:
 
 
 def _write_line(stream: TextIO, line: str) -> None:
-    stream.write(f"{line}\n")
+    """What the stream's encoding lacks, as bytes of a file name that are not UTF-8, is escaped."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()

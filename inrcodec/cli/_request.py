@@ -1,10 +1,13 @@
-"""Flags and a TOML file -> EncodeRequest. The command line wins over the file."""
+"""Flags and a TOML file -> EncodeRequest. The command line wins over the file.
+
+Keys of the file are the long names of the flags, with underscores; `docs/config.md` lists them.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,18 +17,23 @@ from inrcodec.errors import ConfigError
 from inrcodec.representations import NAMES
 from inrcodec.request import EncodeRequest, Measure, Target
 
-__all__ = ["build_request"]
+__all__ = ["KEYS", "build_request"]
 
-_Fields = dict[str, object]
-
-_TYPES: Mapping[str, type | tuple[type, ...]] = {
+KEYS: Mapping[str, type] = {
     "model": str,
     "preset": str,
-    "seconds": (int, float),
-    "iterations": int,
+    "time": float,
+    "iters": int,
     "seed": int,
-    "verify": bool,
+    "no_verify": bool,
 }
+"""Type of each setting that is no target."""
+
+_FIELD_OF_KEY = {"time": "seconds", "iters": "iterations"}
+_AMOUNTS = ("preset", "iters")
+_TABLES = ("options", *NAMES)
+
+_Fields = dict[str, object]
 
 
 def build_request(
@@ -33,18 +41,25 @@ def build_request(
 ) -> EncodeRequest:
     """The request of a command line; None in `given` and `targets` is a flag that was not given.
 
-    `config` names a TOML file of EncodeRequest's fields, of at most one target, and of tables
-    [options] or [name of a model] with fields of that model's Config. Raises ConfigError.
+    `config` names a TOML file of `KEYS`, of at most one target, and of tables [options] or [name of
+    a model] with fields of that model's Config; tables of other models are passed over. `given` has
+    the same keys. Raises ConfigError.
     """
-    table = {} if config is None else _read_toml(config)
-    target = _target_of(targets, table)
-    tables = {key: table.pop(key) for key in ("options", *NAMES) if key in table}
-    known = {field.name for field in fields(EncodeRequest)} - {"target", "options"}
-    for key, value in table.items():
-        _check(key, value, known)
-    merged = table | {key: value for key, value in given.items() if value is not None}
-    options = _options_of(tables, str(merged.get("model", "auto")))
-    return EncodeRequest(**merged, target=target, options=options)  # type: ignore[arg-type]
+    file = {} if config is None else _read_toml(config)
+    target = _target_of(targets, file)
+    tables = {key: file.pop(key) for key in _TABLES if key in file}
+    in_file = {key: _checked(key, value) for key, value in file.items()}
+    flags = {key: value for key, value in given.items() if value is not None}
+    if any(key in flags for key in _AMOUNTS):  # either replaces both
+        in_file = {key: value for key, value in in_file.items() if key not in _AMOUNTS}
+    request = _request_of(in_file | flags, target)
+    return replace(request, options=_options_of(tables, request.representation.name))
+
+
+def _request_of(settings: _Fields, target: Target) -> EncodeRequest:
+    verify = not settings.pop("no_verify", False)
+    named = {_FIELD_OF_KEY.get(key, key): value for key, value in settings.items()}
+    return EncodeRequest(**named, target=target, verify=verify)  # type: ignore[arg-type]
 
 
 def _read_toml(path: str) -> _Fields:
@@ -53,7 +68,7 @@ def _read_toml(path: str) -> _Fields:
             return tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"cannot read config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOML, UTF-8, or a number of over 4300 digits
         raise ConfigError(f"config {path} is not TOML: {error}") from None
 
 
@@ -72,24 +87,32 @@ def _number(name: str, value: object) -> float:
         return parse_size(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"config: {name} {value!r} is not a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"config: {name} {value} is too large") from None
+
+
+def _checked(key: str, value: object) -> object:
+    """The value of a key. Raises ConfigError for an unknown key or another type."""
+    if key not in KEYS:
+        choices = ", ".join([*KEYS, *get_args(Measure), *(f"[{table}]" for table in _TABLES)])
+        raise ConfigError(f"config: '{key}' is not one of {choices}")
+    wanted = KEYS[key]
+    if wanted is float:
+        return _number(key, value)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise ConfigError(f"config: {key} {value!r} has the wrong type")
     return value
 
 
-def _check(key: str, value: object, known: set[str]) -> None:
-    if key not in known:
-        choices = ", ".join([*sorted(known), *get_args(Measure), "[options]"])
-        raise ConfigError(f"config: '{key}' is not one of {choices}")
-    wanted = _TYPES[key]
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        raise ConfigError(f"config: {key} {value!r} has the wrong type")
-
-
-def _options_of(tables: _Fields, model: str) -> dict[str, object]:
+def _options_of(tables: _Fields, model: str) -> _Fields:
     """What [options] says, then what the table of the model says."""
-    options: dict[str, object] = {}
-    for name in ("options", model):
-        table = tables.get(name, {})
+    for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"config: '{name}' is a table of fields, not {table!r}")
-        options |= table
+    options: _Fields = {}
+    for name in ("options", model):
+        table = tables.get(name)
+        options |= table if isinstance(table, dict) else {}
     return options

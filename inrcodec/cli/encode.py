@@ -141,10 +141,18 @@ def encode(
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(metavar="FILE.toml", help="Settings by name; the command line wins."),
+        typer.Option(
+            metavar="FILE.toml",
+            help="Settings by name, as docs/config.md lists them; the command line wins.",
+        ),
     ] = None,
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not decode the stream before it is written.")
+        bool,
+        typer.Option(
+            "--no-verify",
+            help="Every stream is decoded, to measure it; skip only the comparison of every"
+            " integer with what was fitted.",
+        ),
     ] = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -166,10 +174,10 @@ def encode(
         {
             "model": model,
             "preset": preset,
-            "seconds": time,
-            "iterations": iters,
+            "time": time,
+            "iters": iters,
             "seed": seed,
-            "verify": False if no_verify else None,
+            "no_verify": no_verify or None,
         },
         {
             "quality": quality,
@@ -203,8 +211,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    """`folder`: to be made before the output is written."""
+
     source: str
     output: str
+    folder: Path | None
     n_left: int
 
 
@@ -233,18 +244,33 @@ def _plan(sources: Sequence[str], output: str, *, force: bool) -> list[_Job]:
     into_folder = output.endswith("/") or (output != "-" and Path(output).is_dir())
     if len(sources) > 1 and not into_folder:
         raise ConfigError(f"{len(sources)} inputs need a folder for -o, not {output}")
-    outputs = [output]
-    if into_folder:
-        if "-" in sources:
-            raise ConfigError(f"standard input has no name for a stream in {output}")
-        Path(output).mkdir(parents=True, exist_ok=True)
-        outputs = [str(Path(output) / f"{Path(source).stem}.inr") for source in sources]
+    folder = Path(output) if into_folder else None
+    outputs = [output] if folder is None else _outputs_in(folder, sources)
+    if folder is None or folder.exists():
+        for path in outputs:
+            files.check_writable(path, force=force)
+    else:
+        _check_can_be_made(folder)
+    pairs = zip(sources, outputs, strict=True)
+    return [_Job(*pair, folder, len(sources) - i) for i, pair in enumerate(pairs)]
+
+
+def _outputs_in(folder: Path, sources: Sequence[str]) -> list[str]:
+    """The stream of each source in a folder. Raises ConfigError for two of one name."""
+    if "-" in sources:
+        raise ConfigError(f"standard input has no name for a stream in {folder}")
+    outputs = [str(folder / f"{Path(source).stem}.inr") for source in sources]
     for path in outputs:
         if outputs.count(path) > 1:
             raise ConfigError(f"several inputs would become {path}")
-        files.check_writable(path, force=force)
-    pairs = zip(sources, outputs, strict=True)
-    return [_Job(*pair, len(sources) - i) for i, pair in enumerate(pairs)]
+    return outputs
+
+
+def _check_can_be_made(folder: Path) -> None:
+    """Raise ConfigError for a folder that there is no place for."""
+    whole = folder.absolute()
+    missing = [path for path in (whole, *whole.parents) if not path.exists()]
+    files.check_writable(missing[-1], force=True)
 
 
 def _encode_one(job: _Job, task: Task) -> int:
@@ -260,16 +286,19 @@ def _encode_one(job: _Job, task: Task) -> int:
             result = encode_to_target(
                 signal, task.request, started=started, watch=watch, cancel=cancel
             )
+        if job.folder is not None:
+            job.folder.mkdir(parents=True, exist_ok=True)
         files.write_bytes(job.output, result.data, force=task.force)
     _show(job, signal, result, task.report)
-    if cancel.is_set():
+    if result.cancelled:
         say(f"interrupted; {job.output} holds the best so far")
         return EXIT_INTERRUPTED
     if not result.reached:
         target = task.request.target
         say(f"{target.measure} {target.value:g} was not reached; {job.output} holds the best")
-        return EXIT_NOT_REACHED
-    return 0
+    if cancel.is_set():  # too late to end the fit, but not to end the command
+        return EXIT_INTERRUPTED
+    return 0 if result.reached else EXIT_NOT_REACHED
 
 
 def _part_of(signal: Signal, span: Span | None) -> Signal:

@@ -36,8 +36,10 @@ def evaluate(
     choose_engine(device, backend)
     report = Report(quiet=quiet, as_json=as_json)
 
+    original = media.read(reference)  # out here: its errors are not the stream's
+
     def work(path: str) -> int:
-        fields = compare(media.read(reference), files.read_bytes(path))
+        fields = compare(original, files.read_bytes(path))
         text = ", ".join(f"{name} {_cell(value)}" for name, value in fields.items())
         report.show({"reference": reference, "input": path, **fields}, f"{path}: {text}")
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import typer
 
@@ -45,6 +46,7 @@ def describe(data: bytes) -> dict[str, object]:
         "bpp": metrics.bpp(len(data), spec),
         "kind": spec.kind.name.lower(),
         "grid": list(spec.grid),
+        "axes": [asdict(axis) for axis in spec.axes],
         "channels": spec.channels,
         "sample_format": spec.sample_format.name.lower(),
         "value_range": list(spec.value_range),
@@ -63,12 +65,15 @@ def describe(data: bytes) -> dict[str, object]:
     return fields
 
 
+_FOR_PROGRAMS = frozenset({"axes"})
 _SEPARATORS = {"grid": " x ", "value_range": " to ", "part": ":"}
 
 
 def _table(fields: Mapping[str, object]) -> str:
     return "\n".join(
-        f"  {name:17}{_cell(value, _SEPARATORS.get(name, ', '))}" for name, value in fields.items()
+        f"  {name:17}{_cell(value, _SEPARATORS.get(name, ', '))}"
+        for name, value in fields.items()
+        if name not in _FOR_PROGRAMS
     )
 
 

@@ -51,6 +51,12 @@ def test_an_input_that_is_no_signal_gives_exit_3(run, bad, tmp_path, name, messa
     assert list(tmp_path.iterdir()) == [bad]
 
 
+def test_a_reference_that_is_missing_is_named_and_not_the_stream(run, photo_stream):
+    outcome = run("eval", "missing.png", photo_stream)
+    assert_refused(outcome, 3, "cannot read missing.png")
+    assert photo_stream.name not in outcome.stderr
+
+
 @pytest.mark.parametrize("command", ["encode", "eval"])
 def test_an_empty_standard_input_gives_exit_3(run, photo_stream, command):
     arguments = ("-o", "-") if command == "encode" else (photo_stream,)
@@ -132,6 +138,8 @@ def test_outputs_that_cannot_be_are_named(run, photo, tmp_path):
         run("encode", photo, other, "-o", f"{tmp_path}/"), 2, "several inputs", "photo.inr"
     )
     assert_refused(run("encode", "-", "-o", f"{tmp_path}/"), 2, "standard input has no name")
+    assert_refused(run("encode", photo, "-o", f"{other}/"), 2, "photo.png")
+    assert_refused(run("encode", photo, "-o", f"{other}/in/"), 2, "photo.png")
 
 
 @pytest.mark.parametrize(("name", "message"), [("x.gif", "'.gif'"), ("x", "no suffix")])

@@ -1,10 +1,18 @@
 """`inrcodec encode`: what is written, what is printed, and with which exit code."""
 
 import json
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import inrcodec
+from inrcodec.cli._request import KEYS, build_request
+from inrcodec.representations import NAMES, by_name
+from inrcodec.request import Measure
 
 
 def test_an_image_becomes_a_stream_that_decodes_to_its_size(run, photo, tmp_path):
@@ -40,6 +48,25 @@ def test_several_inputs_become_one_stream_each(run, photo, sound, tmp_path):
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert [line["input"] for line in lines] == [str(photo), str(sound)]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["photo.inr", "sound.inr"]
+
+
+def test_a_folder_is_made_for_the_first_stream_only(run, photo, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    folder = tmp_path / "new" / "deep"
+    assert run("encode", bad, "-o", f"{folder}/", "--iters", 5).code == 3
+    assert list(tmp_path.iterdir()) == [bad]
+    assert run("encode", bad, photo, "-o", f"{folder}/", "--iters", 5).code == 3
+    assert [path.name for path in folder.iterdir()] == ["photo.inr"]
+
+
+def test_a_file_name_that_is_no_text_is_shown_escaped(spawn, photo, tmp_path):
+    source = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(source)).write_bytes(photo.read_bytes())
+    process = spawn("encode", os.fsdecode(source), "-o", "out/", "--iters", 3)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert b"caf\\udce9.png -> out/caf\\udce9.inr" in stdout
 
 
 def test_one_bad_input_does_not_stop_the_others(run, photo, tmp_path):
@@ -105,7 +132,7 @@ def test_force_overwrites(run, photo, tmp_path):
 def test_a_config_file_gives_what_the_command_line_does_not(run, photo, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(
-        'model = "siren"\niterations = 7\nlambda = 0.001\n'
+        'model = "siren"\niters = 7\nlambda = 0.001\nno_verify = true\n'
         "[options]\ndepth = 2\n[siren]\nwidth = 6\n[hashgrid]\nlevels = 2\n"
     )
     outcome = run(
@@ -117,20 +144,57 @@ def test_a_config_file_gives_what_the_command_line_does_not(run, photo, tmp_path
 
 def test_a_target_on_the_command_line_replaces_that_of_the_config_file(run, photo, tmp_path):
     config = tmp_path / "c.toml"
-    config.write_text('size = "600B"\niterations = 3\n')
+    config.write_text('size = "600B"\niters = 3\n')
     outcome = run("encode", photo, "-o", tmp_path / "p.inr", "--config", config, "-q", 20)
     assert outcome.code == 0  # a quality is always reached
+
+
+def test_the_table_of_what_auto_stands_for_applies_and_others_are_passed_over(run, photo, tmp_path):
+    config, sizes = tmp_path / "c.toml", {}
+    for levels in (1, 4):
+        config.write_text(f"iters = 3\n[siren]\nwidth = 6\n[hashgrid]\nlevels = {levels}\n")
+        stream = tmp_path / f"{levels}.inr"
+        assert run("encode", photo, "-o", stream, "--config", config).code == 0
+        described = json.loads(run("info", stream, "--json").stdout)
+        assert described["model"] == "hashgrid"
+        sizes[levels] = described["n_parameters"]
+    assert sizes[1] < sizes[4]
+
+
+def test_a_preset_on_the_command_line_replaces_iterations_of_the_config_file(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text("iters = 3\ntime = 9\n")
+    request = build_request(str(config), {"preset": "fast", "no_verify": None}, {})
+    assert (request.preset, request.iterations, request.seconds) == ("fast", None, 9.0)
+    assert request.verify
+
+
+def test_every_key_and_every_field_of_a_config_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "config.md").read_text(encoding="utf-8")
+    settings = text.partition("## Tables")[0]
+    assert [key for key in (*KEYS, *get_args(Measure)) if f"`{key}`" not in settings] == []
+    for name in NAMES:
+        rows = text.partition(f"### `[{name}]`")[2].partition("###")[0]
+        documented = dict(re.findall(r"^\| `(\w+)` \|[^|]*\| *([\w.]*) *\|", rows, re.MULTILINE))
+        defaults = {field.name: field.default for field in fields(by_name(name).Config)}
+        assert documented == {k: "" if v is None else str(v) for k, v in defaults.items()}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour = 1", "'colour' is not one of"),
-        ("iterations = 'many'", "iterations 'many' has the wrong type"),
-        ("verify = 1", "verify 1 has the wrong type"),
+        ("colour = 1", "'colour' is not one of model, preset, time, iters, seed, no_verify"),
+        ("iterations = 3", "'iterations' is not one of"),
+        ("iters = 'many'", "iters 'many' has the wrong type"),
+        ("no_verify = 1", "no_verify 1 has the wrong type"),
+        ("seed = true", "seed True has the wrong type"),
+        (f"time = 1{'0' * 400}", "time 1000"),
+        (f"iters = 1{'0' * 5000}", "is not TOML"),
+        ("iters = 3\npreset = 'fast'", "contradict"),
         ("quality = 'high'", "quality 'high' is not a number"),
         ("quality = 5\nbpp = 1", "quality and bpp contradict"),
         ("options = 3", "'options' is a table"),
+        ("siren = 3", "'siren' is a table"),
         ("[options]\nwidht = 3", "widht"),
         ("model = ", "is not TOML"),
     ],

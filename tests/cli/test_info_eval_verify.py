@@ -18,6 +18,14 @@ def test_info_counts_every_byte_once(run, photo_stream):
     assert fields["n_parameters"] > 0
     assert fields["macs_per_point"] > 0
     assert fields["metadata"] == {}
+    assert fields["axes"] == [
+        {"name": name, "unit": "sample", "spacing": 1.0} for name in ("y", "x")
+    ]
+
+
+def test_info_names_the_axis_of_a_sound_in_seconds(run, sound_stream):
+    fields = json.loads(run("info", sound_stream, "--json").stdout)
+    assert fields["axes"] == [{"name": "time", "unit": "s", "spacing": 1 / 8000}]
 
 
 def test_info_names_the_metadata(run, tmp_path):

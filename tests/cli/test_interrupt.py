@@ -56,5 +56,5 @@ def test_an_interrupt_before_the_fit_gives_130_and_no_file(spawn, tmp_path):
         process.send_signal(signal.SIGINT)
         stderr = process.stderr.read()
     assert process.wait(timeout=60) == 130
-    assert stderr == b"inrcodec: interrupted; nothing was written\n"
+    assert stderr == b"inrcodec: interrupted; no unfinished output is left\n"
     assert list(tmp_path.iterdir()) == [source]
