@@ -23,11 +23,20 @@ def test_every_public_name_is_there_and_listed():
     assert inrcodec.__all__ == sorted(inrcodec.__all__) == dir(inrcodec)
     for name in inrcodec.__all__:
         assert getattr(inrcodec, name) is not None
+    assert inrcodec.errors.CorruptError is inrcodec.CorruptError
 
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'encoder'"):
         inrcodec.encoder  # noqa: B018
+
+
+def test_modules_that_are_public_need_no_import_of_their_own():
+    package = str(Path(inrcodec.__file__).parents[1])
+    code = f"import sys; sys.path.insert(0, {package!r}); import inrcodec"
+    check = "print(inrcodec.errors.LimitError.exit_code, list(inrcodec.presets.PRESETS)[0])"
+    command = [sys.executable, "-c", f"{code}; {check}"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"4 fast\n"
 
 
 def test_import_loads_neither_torch_nor_pillow_nor_numpy():
