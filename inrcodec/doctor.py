@@ -13,14 +13,8 @@ from inrcodec.kernels import dispatch
 
 __all__ = ["as_text", "report"]
 
-_NEEDED = ("numpy", "constriction", "array-api-compat", "imageio", "pillow", "pypng", "tifffile")
-_OPTIONAL = {
-    "torch": "fit",
-    "soundfile": "audio",
-    "soxr": "audio",
-    "av": "video",
-    "matplotlib": "bench",
-}
+_NEEDED = ("numpy", "constriction", "array-api-compat", "pillow", "tifffile", "typer", "rich")
+_OPTIONAL = {"torch": "fit", "soundfile": "audio", "matplotlib": "bench"}
 
 
 def report() -> dict[str, object]:

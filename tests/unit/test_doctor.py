@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,16 @@ def test_the_report_is_plain_and_names_backend_threads_and_packages() -> None:
     packages = fields["packages"]
     assert isinstance(packages, dict)
     assert packages["numpy"]
+
+
+def test_every_package_of_the_base_install_is_reported_and_no_other_is_needed() -> None:
+    path = Path(__file__).parents[2] / "pyproject.toml"
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    extras = [project["optional-dependencies"][extra] for extra in ("fit", "audio", "bench")]
+    declared = [re.split("[<>=]", line)[0] for line in sum(extras, project["dependencies"])]
+    packages = doctor.report()["packages"]
+    assert isinstance(packages, dict)
+    assert sorted(packages) == sorted(declared)
 
 
 def test_native_code_is_described_or_its_absence_explained() -> None:
