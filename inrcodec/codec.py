@@ -15,15 +15,17 @@ from inrcodec.representations import by_id, id_of
 from inrcodec.representations.base import Budget, FitGoal, Representation, Watch, Window
 from inrcodec.signal import Signal
 
-__all__ = ["Encoded", "check_decodes", "decode", "encode", "render", "unpack"]
+__all__ = ["Encoded", "check_same_integers", "decode", "encode", "render", "unpack"]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file, and the representation that its bytes hold."""
+    """A file, the fit that was packed into it, and what a decoder reads from its bytes."""
 
     data: bytes
-    representation: Representation
+    fitted: Representation
+    stream: Stream
+    unpacked: Representation
 
 
 def encode(
@@ -37,7 +39,7 @@ def encode(
     watch: Watch | None = None,
     verify: bool = True,
 ) -> Encoded:
-    """Fit, pack and frame; then, with `verify`, read back and compare every integer.
+    """Fit, pack, frame and read back; with `verify`, compare every integer.
 
     Raises SignalError, before the fit, for a signal that decoders would refuse for its size.
     """
@@ -51,9 +53,10 @@ def encode(
     _check_within_limits(frame)
     fitted = representation.fit(signal, config, goal, budget, start=start, watch=watch)
     data = replace(frame, sections=fitted.pack()).to_bytes()
+    stream, unpacked = unpack(data)
     if verify:
-        check_decodes(data, fitted)
-    return Encoded(data, fitted)
+        check_same_integers(fitted, unpacked)
+    return Encoded(data, fitted, stream, unpacked)
 
 
 def _check_within_limits(frame: Stream) -> None:
@@ -64,11 +67,9 @@ def _check_within_limits(frame: Stream) -> None:
         raise SignalError(str(error)) from None
 
 
-def check_decodes(data: bytes, fitted: Representation) -> None:
-    """Raise InrcodecError unless the bytes give exactly the integers that were fitted."""
-    limits = DecodeLimits()
-    _, decoded = unpack(data, limits)
-    pairs = zip(fitted.symbols, decoded.symbols, strict=True)
+def check_same_integers(fitted: Representation, unpacked: Representation) -> None:
+    """Raise InrcodecError unless what was unpacked is exactly what was fitted."""
+    pairs = zip(fitted.symbols, unpacked.symbols, strict=True)
     if not all(np.array_equal(mine, theirs) for mine, theirs in pairs):
         raise InrcodecError("the encoded stream does not decode to what was encoded")
 

@@ -153,7 +153,7 @@ class _Search:
     @property
     def iterations(self) -> int:
         """Iterations of all fits together."""
-        return sum(one.encoded.representation.iterations for one in self._tries)
+        return sum(one.encoded.fitted.iterations for one in self._tries)
 
     def run(self) -> _Try:
         """Try until the budget is spent; give the best."""
@@ -203,7 +203,7 @@ class _Search:
             verify=self._request.verify,
         )
         began = time.monotonic()
-        decoded = codec.decode(encoded.data)
+        decoded = codec.render(encoded.stream, encoded.unpacked)
         mse = _unit_mse(self._signal, decoded)
         self._decode_seconds = time.monotonic() - began
         values = {"lam": goal.lam, "bytes": float(len(encoded.data)), "mse": mse}
@@ -245,7 +245,7 @@ class _Search:
                 return replace(goal, n_bytes=n_bytes), None
         if self._aim.scale == "bytes":  # a fit ends where it believes its bytes are held
             goal = replace(goal, held=goal.held * miss)
-        return goal, last.encoded.representation
+        return goal, last.encoded.fitted
 
     def _is_flat(self, one: _Try) -> bool:
         """Whether a fit gave up everything but the mean, though the aim asks for more."""
@@ -272,18 +272,11 @@ class _Search:
 
     def _rank(self, one: _Try) -> tuple[bool, bool, float]:
         """Reached first, and there the best; then what is not too large; then what is nearest."""
+        n_bytes, holds_bytes = float(len(one.encoded.data)), self._aim.scale == "bytes"
         if self.reached(one):
-            return (
-                False,
-                False,
-                float(len(one.encoded.data)) if self._aim.scale == "mse" else one.mse,
-            )
-        too_large = self._aim.scale == "bytes" and one.achieved > self._aim.high
-        return (
-            True,
-            too_large,
-            abs(math.log(max(one.achieved, 1e-30) / max(self._aim.value, 1e-30))),
-        )
+            return False, False, n_bytes if self._aim.scale == "mse" else one.mse
+        miss = abs(math.log(max(one.achieved, 1e-30) / max(self._aim.value, 1e-30)))
+        return True, holds_bytes and one.achieved > self._aim.high, miss
 
 
 # --- what a bit is worth: guesses that only decide where a search begins --------------------------

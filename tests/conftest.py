@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import numpy as np
@@ -22,6 +22,12 @@ def _skip(what: str, reason: str) -> None:
     if what in os.environ.get("INRCODEC_REQUIRE", "").split(","):
         pytest.fail(f"INRCODEC_REQUIRE names {what}: {reason}", pytrace=False)
     pytest.skip(f"needs {what}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def skip() -> Callable[[str, str], None]:
+    """Skip for want of "native" or "cuda", for a reason; fail where INRCODEC_REQUIRE names it."""
+    return _skip
 
 
 @pytest.fixture(autouse=True)

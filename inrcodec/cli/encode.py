@@ -103,7 +103,9 @@ def encode(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="fast|medium|slow", help="Amount of work; medium if none is given."),
+        typer.Option(
+            metavar="fast|medium|slow", help="Amount of work; medium if no budget is given."
+        ),
     ] = None,
     time: Annotated[
         float | None,

@@ -7,6 +7,7 @@ import platform
 import shutil
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,17 @@ if platform.machine() in ("x86_64", "AMD64"):
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def driver(tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], None]) -> Path:
     """The sanitizer driver, built as cuda_ext/CMakeLists.txt builds the module."""
     compiler = shutil.which("g++")
     if compiler is None or not SOURCES.is_dir():
-        pytest.skip("needs g++ and the native sources")
+        skip("native", "there is no g++ or no native source")
+    assert compiler is not None
     folder = tmp_path_factory.mktemp("sanitize")
     base = [compiler, "-std=c++17", "-O1", "-g", "-fno-sanitize-recover=all"]
     base.append("-fsanitize=address,undefined,float-cast-overflow")
     if _run([*base, "-x", "c++", "-", "-o", folder / "probe"], text="int main() {}") != 0:
-        pytest.skip("g++ has no sanitizers here")
+        skip("native", "g++ has no sanitizers here")
     if len(VARIANTS) > 1:
         base.append("-DINRCODEC_X86_VARIANTS")
     objects = []

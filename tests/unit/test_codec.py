@@ -89,9 +89,9 @@ def test_every_kind_of_signal_comes_back_in_its_own_kind(name: str, case: str) -
 def test_the_decoder_has_exactly_the_integers_of_the_encoder(name: str) -> None:
     result = encoded(picture(), name)
     _, decoded = codec.unpack(result.data)
-    assert len(decoded.symbols) == len(result.representation.symbols)
-    assert all(map(np.array_equal, decoded.symbols, result.representation.symbols))
-    assert decoded.pack() == result.representation.pack()
+    assert len(decoded.symbols) == len(result.fitted.symbols)
+    assert all(map(np.array_equal, decoded.symbols, result.fitted.symbols))
+    assert decoded.pack() == result.fitted.pack()
 
 
 def test_metadata_and_the_place_of_a_part_come_back() -> None:
@@ -130,9 +130,9 @@ def test_samples_between_the_samples_continue_them(name: str) -> None:
 
 def test_an_encoder_that_wrote_other_integers_is_caught() -> None:
     first, second = (encoded(picture(), seed=seed) for seed in (0, 1))
-    codec.check_decodes(first.data, first.representation)
+    codec.check_same_integers(first.fitted, first.unpacked)
     with pytest.raises(InrcodecError, match="does not decode to what was encoded"):
-        codec.check_decodes(first.data, second.representation)
+        codec.check_same_integers(second.fitted, first.unpacked)
 
 
 # --- what it costs -------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_an_encoder_that_wrote_other_integers_is_caught() -> None:
 def test_a_plain_rgb_image_costs_at_most_32_bytes_beside_model_and_symbols(name: str) -> None:
     signal = picture(70, 130)
     result = encoded(signal, name)
-    payloads = sum(len(payload) for payload in result.representation.pack().values())
+    payloads = sum(len(payload) for payload in result.fitted.pack().values())
     assert len(result.data) - payloads <= 32
     sizes = breakdown(result.data)
     assert sum(sizes.values()) == len(result.data)
@@ -177,7 +177,7 @@ def test_what_no_decoder_takes_back_is_refused_before_the_fit(case: str) -> None
 
 def test_more_multiplications_than_allowed_are_refused() -> None:
     result = encoded(picture())
-    macs = int(result.representation.cost().macs_per_point * 9 * 14)
+    macs = int(result.fitted.cost().macs_per_point * 9 * 14)
     assert codec.decode(result.data, limits=DecodeLimits(max_macs=macs)).samples.size == 9 * 14 * 3
     with pytest.raises(LimitError, match="multiplications are over"):
         codec.decode(result.data, limits=DecodeLimits(max_macs=macs - 1))

@@ -120,7 +120,7 @@ def test_a_smaller_error_to_hold_takes_more_bytes(family: type[Representation]) 
 
 def test_large_signals_are_fitted_by_batches() -> None:
     signal = picture(150, 120)  # over two batches of the larger batch size
-    assert signal.spec.n_points > 2 * int(HashGrid.recipe["batch_points"])
+    assert signal.spec.n_points > 2 * HashGrid.recipe.batch_points
     for family in SMALL:
         assert error_of(fitted(family, 60, signal=signal), signal) < error_of(
             fitted(family, 1, signal=signal), signal

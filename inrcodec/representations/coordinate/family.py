@@ -23,15 +23,15 @@ from inrcodec.representations.base import Budget, Cost, FitGoal, Representation,
 from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.recipe import Recipe
 from inrcodec.signal import Signal, SignalSpec
 
 if TYPE_CHECKING:
     from inrcodec.representations.coordinate.fit import Fitted
 
-__all__ = ["CoordinateRepresentation", "RecipeFields"]
+__all__ = ["CoordinateRepresentation"]
 
 _PART_POINTS = 1 << 14
-RecipeFields = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CoordinateRepresentation(Representation):
     """A network of coordinates, fitted to a signal and stored as integers."""
 
     network_family: ClassVar[type[Network]]
-    recipe: ClassVar[RecipeFields]
+    recipe: ClassVar[Recipe]
 
     spec: SignalSpec
     packed: Packed
@@ -77,9 +77,8 @@ class CoordinateRepresentation(Representation):
         )
         del values
         earlier = None if start is None else start.fitted
-        recipe = fit.Recipe(**cls.recipe)
         fitted = fit.fit_network(
-            network, data, goal, budget, recipe=recipe, start=earlier, watch=watch
+            network, data, goal, budget, recipe=cls.recipe, start=earlier, watch=watch
         )
         packed = Packed(network, output, fitted.step_indices, fitted.symbols)
         return cls(spec, packed, fitted)

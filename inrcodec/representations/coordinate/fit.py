@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,8 +23,9 @@ from inrcodec.representations.clock import Clock
 from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.price import Price
+from inrcodec.representations.coordinate.recipe import Recipe
 
-__all__ = ["FitData", "Fitted", "Recipe", "fit_network"]
+__all__ = ["FitData", "Fitted", "fit_network"]
 
 _EVALUATION_POINTS = 1 << 16
 _PART_POINTS = 1 << 13
@@ -34,23 +34,6 @@ _MAX_ROLLBACKS = 8
 _CHECKS = 24
 _WHOLE_ZONE, _LARGEST_ZONE = 0.5, 0.75  # what is rounded to 0, in steps
 _PRICE_EVERY = 16
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """How a family is best fitted.
-
-    `batch_points` per iteration; values are rounded from the fraction `hard_from` of the budget on,
-    before that they are `free` or carry `noise`; `resumed_rate` scales the learning rates of a fit
-    that goes on from an earlier one, which rounds from its beginning.
-    """
-
-    batch_points: int
-    hard_from: float
-    soft: Literal["free", "noise"]
-    step_rate: float = 1e-2
-    resumed_rate: float = 0.05
-    beta2: float = 0.99
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,13 +64,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """A state to come back to, with its cost J, mean square error and bits."""
+    """A state to come back to, and its cost."""
 
     units: Tensor
     log2_steps: Tensor
     cost: float = math.inf
-    mse: float = math.inf
-    bits: float = math.inf
 
 
 def fit_network(
@@ -195,11 +176,11 @@ class _Fitter:
         return self._resumed or fraction >= self._recipe.hard_from
 
     def step(self, fraction: float) -> bool:
-        """One step downhill. False, and nothing changed, if the gradient is not finite."""
+        """One step downhill. False, and no value moved, if the gradient is not finite."""
         hard = self.is_hard(fraction)
         if hard:
             self._harden()
-        self._set_rates(fraction, hard=hard)
+        self._set_rates(fraction)
         values, bits = self._values(hard=hard)
         mse = self._mse(values, next(self._batches))
         loss = mse + self._price.per_bit * bits
@@ -215,7 +196,7 @@ class _Fitter:
             self._price.follow(float(mse.detach()), self._rounded_bits(), fraction)
         return True
 
-    def _set_rates(self, fraction: float, *, hard: bool) -> None:
+    def _set_rates(self, fraction: float) -> None:
         cosine = 0.5 * (1.0 + math.cos(math.pi * fraction)) + 1e-3
         rate = cosine * self._slowdown * (self._recipe.resumed_rate if self._resumed else 1.0)
         self._adam.param_groups[0]["lr"] = rate
@@ -299,9 +280,7 @@ class _Fitter:
         return _Snapshot(
             self._units.detach().clone(),
             self._log2_steps.detach().clone(),
-            cost=self._price.cost(mse, float(bits)),
-            mse=mse,
-            bits=float(bits),
+            self._price.cost(mse, float(bits)),
         )
 
     def roll_back(self) -> bool:

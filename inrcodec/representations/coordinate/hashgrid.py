@@ -1,8 +1,8 @@
 """Multiresolution grid with a small network behind it: dense levels where they fit, hashed beyond.
 
-Choose it for anything with detail: it fits in a tenth of the time of a sine network and codes zeros
-for nothing. The values at a point are interpolated on every level, joined, and turned into channels
-by a ReLU network without biases, as tiny-cuda-nn has them.
+Choose it for anything with detail: the zeros of smooth places cost next to nothing. The values at
+a point are interpolated on every level, joined, and turned into channels by a ReLU network without
+biases, as tiny-cuda-nn has them.
 Source: Müller et al. 2022, arXiv:2201.05989; quantized and coded: Girish et al. 2023,
 arXiv:2309.15848.
 """
@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -21,7 +20,7 @@ from inrcodec.errors import ConfigError
 from inrcodec.kernels import GridGeometry, grid_encode, mlp
 from inrcodec.kernels.geometry import FEATURES, GROWTH_UNIT, MAX_RESOLUTION
 from inrcodec.representations.base import FitGoal
-from inrcodec.representations.coordinate.family import CoordinateRepresentation, RecipeFields
+from inrcodec.representations.coordinate.family import CoordinateRepresentation
 from inrcodec.representations.coordinate.network import (
     Array,
     Network,
@@ -29,6 +28,7 @@ from inrcodec.representations.coordinate.network import (
     check_integers,
     shape_field,
 )
+from inrcodec.representations.coordinate.recipe import Recipe
 from inrcodec.signal import SignalSpec
 
 __all__ = ["HashGrid", "HashGridConfig", "HashGridNetwork"]
@@ -146,7 +146,7 @@ class HashGrid(CoordinateRepresentation):
     name = "hashgrid"
     Config = HashGridConfig
     network_family = HashGridNetwork
-    recipe: ClassVar[RecipeFields] = {"batch_points": 8192, "hard_from": 0.85, "soft": "noise"}
+    recipe = Recipe(batch_points=8192, hard_from=0.85, soft="noise")
 
     @classmethod
     def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> HashGridNetwork:

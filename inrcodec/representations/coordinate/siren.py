@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from inrcodec.container import DecodeLimits
 from inrcodec.kernels import mlp
 from inrcodec.representations.base import FitGoal
 from inrcodec.representations.coordinate.encoding import fourier_features, n_fourier_features
-from inrcodec.representations.coordinate.family import CoordinateRepresentation, RecipeFields
+from inrcodec.representations.coordinate.family import CoordinateRepresentation
 from inrcodec.representations.coordinate.network import (
     Array,
     Network,
@@ -25,6 +24,7 @@ from inrcodec.representations.coordinate.network import (
     check_integers,
     shape_field,
 )
+from inrcodec.representations.coordinate.recipe import Recipe
 from inrcodec.signal import SignalSpec
 
 __all__ = ["Siren", "SirenConfig", "SirenNetwork"]
@@ -99,7 +99,7 @@ class Siren(CoordinateRepresentation):
     name = "siren"
     Config = SirenConfig
     network_family = SirenNetwork
-    recipe: ClassVar[RecipeFields] = {"batch_points": 4096, "hard_from": 0.5, "soft": "free"}
+    recipe = Recipe(batch_points=4096, hard_from=0.5, soft="free")
 
     @classmethod
     def network_for(cls, config: object, spec: SignalSpec, goal: FitGoal) -> SirenNetwork:
