@@ -10,13 +10,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.errors import SignalError
 
-__all__ = ["Axis", "Kind", "Metadata", "SampleFormat", "Signal", "SignalSpec"]
+__all__ = ["Axis", "Colour", "Kind", "Metadata", "SampleFormat", "Signal", "SignalSpec"]
 
 
 class Kind(IntEnum):
@@ -96,26 +98,42 @@ class Axis:
     spacing: float
 
 
+class Colour(NamedTuple):
+    """How a film's source wrote colours: code points of ITU-T H.273, 2 where it did not say.
+
+    Samples are RGB; `matrix` and `full_range` (0 or 1) are what their source had and what a
+    writer of YUV goes back to.
+    """
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metadata:
     """What a source carries beside its samples, restored on writing. None: absent.
 
     `icc`, `exif` (TIFF structure, orientation already applied and removed) and `xmp` are the
-    source's own bytes; `dpi` is horizontal, vertical in dots per inch.
+    source's own bytes; `dpi` is horizontal, vertical in dots per inch; `colour` is of films.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    colour: Colour | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignalSpec:
     """Everything about a signal but its samples: what a stream's header states.
 
-    `grid`: samples per axis, slowest first (image: height, width; audio: frames). `value_range`:
-    what maps to 0 and 1; the format's own for integers. `sample_rate` in Hz, for audio only.
+    `grid`: samples per axis, slowest first (image: height, width; audio: frames; video: frames,
+    height, width). `value_range`: what maps to 0 and 1; the format's own for integers.
+    `sample_rate` in Hz, for audio only. `time_base` in seconds, for video only: frames follow one
+    another at this distance unless the signal has their times.
     """
 
     kind: Kind
@@ -124,10 +142,11 @@ class SignalSpec:
     channels: int
     value_range: tuple[float, float]
     sample_rate: int | None = None
+    time_base: Fraction | None = None
 
     @property
     def n_points(self) -> int:
-        """Number of grid points: pixels of an image, frames of a sound."""
+        """Number of grid points: pixels of an image or of a whole film, frames of a sound."""
         return math.prod(self.grid)
 
     @property
@@ -135,11 +154,12 @@ class SignalSpec:
         """Names and units of the grid axes, in the order of `grid`."""
         if self.kind is Kind.AUDIO and self.sample_rate is not None:
             return (Axis(name="time", unit="s", spacing=1.0 / self.sample_rate),)
-        names = (
-            ("y", "x")
-            if self.kind is Kind.IMAGE
-            else tuple(f"axis{i}" for i in range(len(self.grid)))
-        )
+        plane = tuple(Axis(name=name, unit="sample", spacing=1.0) for name in ("y", "x"))
+        if self.kind is Kind.VIDEO and self.time_base is not None:
+            return (Axis(name="time", unit="s", spacing=float(self.time_base)), *plane)
+        if self.kind is Kind.IMAGE:
+            return plane
+        names = (f"axis{i}" for i in range(len(self.grid)))
         return tuple(Axis(name=name, unit="sample", spacing=1.0) for name in names)
 
     @property
@@ -182,12 +202,15 @@ class Signal:
     """Samples [*grid, channels] with their spec, metadata and, for a cut, the part of the source.
 
     `part` is (start, stop) in samples of the first axis when only a part of the source was taken.
+    `times` [frames] says when each frame of a film is shown, in units of the spec's time base and
+    rising; None: frame i at i.
     """
 
     samples: NDArray[np.generic]
     spec: SignalSpec
     metadata: Metadata = field(default_factory=Metadata)
     part: tuple[int, int] | None = None
+    times: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         spec = self.spec
@@ -197,6 +220,9 @@ class Signal:
             raise SignalError(f"samples {self.samples.shape} are not {(*spec.grid, spec.channels)}")
         if self.samples.dtype != spec.sample_format.dtype:
             raise SignalError(f"samples of {self.samples.dtype} are not {spec.sample_format.name}")
+        if (spec.kind is Kind.VIDEO) is not (spec.time_base is not None):
+            raise SignalError(f"time base {spec.time_base} of {spec.kind.name.lower()}")
+        _check_times(self.times, spec)
 
     @staticmethod
     def image(samples: NDArray[np.generic], *, metadata: Metadata | None = None) -> Signal:
@@ -223,13 +249,36 @@ class Signal:
             raise SignalError(f"sample rate {sample_rate} Hz is not in [1, {(1 << 32) - 1}]")
         return _checked(Kind.AUDIO, samples, sample_rate=sample_rate, sample_format=sample_format)
 
+    @staticmethod
+    def video(
+        samples: NDArray[np.generic],
+        time_base: Fraction,
+        *,
+        times: NDArray[np.int64] | None = None,
+        metadata: Metadata | None = None,
+    ) -> Signal:
+        """A film from [frames, height, width] or [frames, height, width, channels].
+
+        Frames are `time_base` seconds apart, or shown at `times` in units of it.
+        """
+        if samples.ndim == 3:
+            samples = samples[..., None]
+        if samples.ndim != 4:
+            raise SignalError(f"a film has 3 or 4 dimensions, got {samples.ndim}")
+        if not time_base > 0:
+            raise SignalError(f"time base {time_base} s is not above 0")
+        film = _checked(Kind.VIDEO, samples, time_base=time_base, metadata=metadata)
+        return replace(film, times=times)
+
     def cut(self, start: int, stop: int) -> Signal:
         """The samples [start, stop) of the first axis, remembering where they came from."""
         if not 0 <= start < stop <= self.spec.grid[0]:
             raise SignalError(f"part {start}:{stop} is not within 0:{self.spec.grid[0]}")
         grid = (stop - start, *self.spec.grid[1:])
         spec = replace(self.spec, grid=grid)
-        return replace(self, samples=self.samples[start:stop], spec=spec, part=(start, stop))
+        times = None if self.times is None else self.times[start:stop]
+        part = (start, stop)
+        return replace(self, samples=self.samples[start:stop], spec=spec, part=part, times=times)
 
 
 def _blocks(
@@ -242,11 +291,23 @@ def _blocks(
         yield flat[run], into[run]
 
 
+def _check_times(times: NDArray[np.int64] | None, spec: SignalSpec) -> None:
+    """Raise SignalError unless times belong to a film, one for each frame, and rise."""
+    if times is None:
+        return
+    if spec.kind is not Kind.VIDEO or times.shape != spec.grid[:1]:
+        raise SignalError(f"times of shape {times.shape} for a grid of {spec.grid}")
+    falls = np.flatnonzero(np.diff(times) <= 0)
+    if falls.size:
+        raise SignalError(f"frame {int(falls[0]) + 1} is not shown after the one before it")
+
+
 def _checked(
     kind: Kind,
     samples: NDArray[np.generic],
     *,
     sample_rate: int | None = None,
+    time_base: Fraction | None = None,
     sample_format: SampleFormat | None = None,
     metadata: Metadata | None = None,
 ) -> Signal:
@@ -264,6 +325,7 @@ def _checked(
         channels=samples.shape[-1],
         value_range=_range_of(kind, samples, sample_format),
         sample_rate=sample_rate,
+        time_base=time_base,
     )
     return Signal(samples=samples, spec=spec, metadata=metadata or Metadata())
 

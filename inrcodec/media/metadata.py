@@ -67,7 +67,13 @@ def collect(
     if xmp:
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
     blobs = _within_limit({"icc": icc or None, "exif": exif, "xmp": xmp or None}, notes)
-    return Metadata(**blobs, dpi=_plausible(dpi, notes)), orientation
+    kept = Metadata(
+        icc=blobs.get("icc"),
+        exif=blobs.get("exif"),
+        xmp=blobs.get("xmp"),
+        dpi=_plausible(dpi, notes),
+    )
+    return kept, orientation
 
 
 def _within_limit(blobs: dict[str, bytes | None], notes: list[str]) -> dict[str, bytes | None]:

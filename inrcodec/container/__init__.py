@@ -1,0 +1,21 @@
+"""The frame of a file: header, sections, checksums and limits. `docs/format.md` is the norm.
+
+`sections.py` cuts bytes into sections, `head.py` and `carried.py` read and write those that
+describe the signal, `stream.py` puts a whole file together. Knows nothing of what stands in the
+sections of a representation.
+"""
+
+from inrcodec.container.sections import DecodeLimits, SectionId, breakdown, require_section
+from inrcodec.container.stream import Group, Stream
+from inrcodec.fields import ByteReader, ByteWriter
+
+__all__ = [
+    "ByteReader",
+    "ByteWriter",
+    "DecodeLimits",
+    "Group",
+    "SectionId",
+    "Stream",
+    "breakdown",
+    "require_section",
+]

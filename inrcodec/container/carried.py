@@ -1,0 +1,125 @@
+"""What a file carries beside its samples, <-> the payloads of its optional sections."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.container.sections import DecodeLimits, Section, SectionId
+from inrcodec.errors import CorruptError, LimitError, SignalError
+from inrcodec.fields import MAX_VARINT, ByteReader, ByteWriter
+from inrcodec.signal import Colour, Metadata
+
+__all__ = [
+    "metadata_to_payloads",
+    "read_metadata",
+    "read_times",
+    "read_varints",
+    "times_to_payload",
+    "varints_to_bytes",
+]
+
+_MAX_DPI = MAX_VARINT // 1000
+
+
+def metadata_to_payloads(metadata: Metadata) -> dict[SectionId, bytes]:
+    """Section id -> payload. Raises SignalError for what cannot be stored."""
+    carried = (
+        (SectionId.ICC, metadata.icc),
+        (SectionId.EXIF, metadata.exif),
+        (SectionId.XMP, metadata.xmp),
+    )
+    payloads = {key: zlib.compress(data, 9) for key, data in carried if data is not None}
+    if metadata.dpi is not None:
+        if not all(0 <= dots <= _MAX_DPI for dots in metadata.dpi):
+            raise SignalError(f"resolution {metadata.dpi} dpi is not in [0, {_MAX_DPI}]")
+        payloads[SectionId.DPI] = varints_to_bytes(*(round(dots * 1000) for dots in metadata.dpi))
+    if metadata.colour is not None:
+        payloads[SectionId.COLOUR] = bytes(metadata.colour)
+    return payloads
+
+
+def read_metadata(sections: Mapping[int, Section], limits: DecodeLimits) -> Metadata:
+    """The inverse of `metadata_to_payloads`. Raises BitstreamError."""
+    budget = limits.max_metadata_bytes
+    carried: dict[SectionId, bytes] = {}
+    for key in (SectionId.ICC, SectionId.EXIF, SectionId.XMP):
+        if key in sections:
+            carried[key] = _inflate(sections[key], budget)
+            budget -= len(carried[key])
+    dpi = None
+    if SectionId.DPI in sections:
+        horizontal, vertical = read_varints(sections[SectionId.DPI], 2)
+        dpi = horizontal / 1000, vertical / 1000
+    return Metadata(
+        icc=carried.get(SectionId.ICC),
+        exif=carried.get(SectionId.EXIF),
+        xmp=carried.get(SectionId.XMP),
+        dpi=dpi,
+        colour=_read_colour(sections[SectionId.COLOUR]) if SectionId.COLOUR in sections else None,
+    )
+
+
+def times_to_payload(times: NDArray[np.int64]) -> bytes:
+    """When each frame of a film is shown, from the first on. Raises SignalError unless it rises."""
+    steps = np.diff(times)
+    if steps.size and not (steps.min() >= 1 and steps.max() <= MAX_VARINT):
+        raise SignalError(f"times of frames do not rise by steps in [1, {MAX_VARINT}]")
+    return zlib.compress(varints_to_bytes(*steps.tolist()), 9)
+
+
+def read_times(section: Section, n_frames: int, limits: DecodeLimits) -> NDArray[np.int64]:
+    """The times of frames, the first at 0. Raises BitstreamError."""
+    data = _inflate(section, limits.max_metadata_bytes)
+    if len(data) < n_frames - 1:
+        raise CorruptError(f"TIMES is too short for {n_frames} frames", offset=section.start)
+    reader = ByteReader(data, name="TIMES", base=section.start)
+    times = np.zeros(n_frames, np.int64)
+    for i in range(1, n_frames):
+        step = reader.varint()
+        if step == 0:
+            raise CorruptError(f"TIMES shows frame {i} at the time of the one before")
+        times[i] = times[i - 1] + step
+    reader.finish()
+    return times
+
+
+def _read_colour(section: Section) -> Colour:
+    reader = section.reader()
+    values = [reader.u8() for _ in range(4)]
+    reader.finish()
+    if values[3] > 1:
+        raise CorruptError(f"COLOUR has the range {values[3]}", offset=section.start)
+    return Colour(*values)
+
+
+def _inflate(section: Section, budget: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(section.payload, budget + 1)
+    except zlib.error:
+        raise CorruptError("metadata is not zlib data", offset=section.start) from None
+    if len(data) > budget:
+        raise LimitError(f"metadata is over its limit by at least {len(data) - budget} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise CorruptError("metadata is cut off or too long", offset=section.start)
+    return data
+
+
+def varints_to_bytes(*values: int) -> bytes:
+    """Numbers one after the other."""
+    writer = ByteWriter()
+    for value in values:
+        writer.varint(value)
+    return writer.to_bytes()
+
+
+def read_varints(section: Section, n: int) -> list[int]:
+    """The n numbers that a section holds. Raises BitstreamError."""
+    reader = section.reader()
+    values = [reader.varint() for _ in range(n)]
+    reader.finish()
+    return values

@@ -1,0 +1,122 @@
+"""HEAD: what is coded (a SignalSpec) and by which representation, <-> bytes."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from inrcodec.container.sections import DecodeLimits
+from inrcodec.errors import CorruptError, LimitError, SignalError, UnsupportedError
+from inrcodec.fields import MAX_VARINT, ByteReader, ByteWriter
+from inrcodec.signal import Kind, SampleFormat, SignalSpec
+
+__all__ = ["MAX_RANK", "head_to_bytes", "read_head"]
+
+MAX_RANK = 4
+
+_LARGEST_HALF = 65504.0
+_RANKS = {Kind.IMAGE: 2, Kind.AUDIO: 1, Kind.VIDEO: 3}
+
+
+def head_to_bytes(spec: SignalSpec, representation_id: int) -> bytes:
+    """The payload of HEAD. Raises SignalError for a time base that cannot be stored."""
+    writer = ByteWriter()
+    writer.u8(spec.kind << 4 | spec.sample_format)
+    writer.u8(representation_id)
+    if spec.kind is Kind.ARRAY:
+        writer.u8(len(spec.grid))
+    for size in (*spec.grid, spec.channels):
+        writer.varint(size)
+    if spec.kind is Kind.AUDIO:
+        assert spec.sample_rate is not None
+        writer.varint(spec.sample_rate)
+    if spec.kind is Kind.VIDEO:
+        for part in _time_base_of(spec):
+            writer.varint(part)
+    if spec.sample_format.is_float:
+        for bound in spec.value_range:
+            writer.f32(bound)
+    return writer.to_bytes()
+
+
+def read_head(reader: ByteReader, limits: DecodeLimits) -> tuple[SignalSpec, int]:
+    """What a HEAD says, and the wire id of the representation. Raises BitstreamError."""
+    kind, sample_format = _read_kind(reader)
+    representation_id = reader.u8()
+    rank = _read_rank(reader) if kind is Kind.ARRAY else _RANKS[kind]
+    sizes = tuple(_read_positive(reader, "size") for _ in range(rank))
+    channels = _read_positive(reader, "channel count")
+    sample_rate = _read_positive(reader, "sample rate") if kind is Kind.AUDIO else None
+    time_base = _read_time_base(reader) if kind is Kind.VIDEO else None
+    value_range = _read_range(reader, sample_format)
+    reader.finish()
+    spec = SignalSpec(
+        kind=kind,
+        sample_format=sample_format,
+        grid=sizes,
+        channels=channels,
+        value_range=value_range,
+        sample_rate=sample_rate,
+        time_base=time_base,
+    )
+    _check_size(spec, limits)
+    return spec, representation_id
+
+
+def _time_base_of(spec: SignalSpec) -> tuple[int, int]:
+    assert spec.time_base is not None
+    parts = spec.time_base.as_integer_ratio()
+    if not all(1 <= part <= MAX_VARINT for part in parts):
+        raise SignalError(f"time base {spec.time_base} s is not of numbers in [1, {MAX_VARINT}]")
+    return parts
+
+
+def _read_time_base(reader: ByteReader) -> Fraction:
+    numerator = _read_positive(reader, "time base")
+    return Fraction(numerator, _read_positive(reader, "time base"))
+
+
+def _check_size(spec: SignalSpec, limits: DecodeLimits) -> None:
+    if spec.channels > limits.max_channels:
+        raise LimitError(f"{spec.channels} channels are over the limit of {limits.max_channels}")
+    n_points = math.prod(spec.grid[1:]) if spec.kind is Kind.VIDEO else spec.n_points
+    n_samples = n_points * spec.channels  # of a film: a frame's; its groups are checked one by one
+    if n_samples > limits.max_samples:
+        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
+
+
+def _read_kind(reader: ByteReader) -> tuple[Kind, SampleFormat]:
+    offset = reader.offset
+    kind, sample_format = divmod(reader.u8(), 16)
+    if kind not in frozenset(Kind):
+        raise UnsupportedError(f"signal kind {kind} is unknown", offset=offset)
+    if sample_format not in frozenset(SampleFormat):
+        raise UnsupportedError(f"sample format {sample_format} is unknown", offset=offset)
+    return Kind(kind), SampleFormat(sample_format)
+
+
+def _read_rank(reader: ByteReader) -> int:
+    offset = reader.offset
+    rank = reader.u8()
+    if not 1 <= rank <= MAX_RANK:
+        raise UnsupportedError(f"array rank {rank} is not in [1, {MAX_RANK}]", offset=offset)
+    return rank
+
+
+def _read_range(reader: ByteReader, sample_format: SampleFormat) -> tuple[float, float]:
+    if not sample_format.is_float:
+        return sample_format.nominal_range
+    offset = reader.offset
+    low, high = reader.f32(), reader.f32()
+    largest = _LARGEST_HALF if sample_format is SampleFormat.F16 else math.inf
+    if not -largest <= low <= high <= largest:
+        raise CorruptError(f"HEAD has the value range {low:g} to {high:g}", offset=offset)
+    return low, high
+
+
+def _read_positive(reader: ByteReader, what: str) -> int:
+    offset = reader.offset
+    value = reader.varint()
+    if value == 0:
+        raise CorruptError(f"HEAD has a {what} of 0", offset=offset)
+    return value
