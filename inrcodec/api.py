@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from inrcodec import codec, files, media
 from inrcodec.container import DecodeLimits
 from inrcodec.errors import ConfigError
+from inrcodec.film import FramesOfSignal, encode_film
 from inrcodec.rate import encode_to_target
 from inrcodec.reader import Reader
 from inrcodec.request import EncodeRequest, Measure, Target
-from inrcodec.signal import Signal
+from inrcodec.signal import Kind, Signal
 
 __all__ = ["Reader", "Source", "choose_target", "decode", "encode", "open"]
 
@@ -41,6 +42,7 @@ def encode(
     seconds: float | None = None,
     iterations: int | None = None,
     seed: int = 0,
+    group_frames: int | None = None,
     verify: bool = True,
     options: Mapping[str, object] | None = None,
     sample_rate: int | None = None,
@@ -49,8 +51,9 @@ def encode(
 
     An array is an image [height, width] or [height, width, channels], with `sample_rate` (Hz) a
     sound [frames] or [frames, channels]. `size` is in bytes, `seconds` is wall time, `options` are
-    fields of the model's Config. Raises SignalError, ConfigError or MissingExtraError. A target
-    that cannot be reached gives the best that was found.
+    fields of the model's Config, `group_frames` says how many frames of a film are fitted together.
+    Raises SignalError, ConfigError or MissingExtraError. A target that cannot be reached gives the
+    best that was found.
     """
     started = time.monotonic()
     targets: dict[Measure, float | None] = {
@@ -67,10 +70,17 @@ def encode(
         seconds=seconds,
         iterations=iterations,
         seed=seed,
+        group_frames=group_frames,
         verify=verify,
         options=options or {},
     )
-    return encode_to_target(_signal_of(x, sample_rate), request, started=started).data
+    if isinstance(x, str | Path | bytes) and media.is_film(x):
+        with media.open_film(x) as source:
+            return encode_film(source, request, started=started).data
+    signal = _signal_of(x, sample_rate)
+    if signal.spec.kind is Kind.VIDEO:
+        return encode_film(FramesOfSignal(signal), request, started=started).data
+    return encode_to_target(signal, request, started=started).data
 
 
 def decode(data: bytes | str | Path, *, limits: DecodeLimits | None = None) -> Signal:

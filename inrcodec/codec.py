@@ -5,26 +5,47 @@ Knows representations by their table only. The rate is the length of what `encod
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inrcodec.container import DecodeLimits, Stream
+from inrcodec.container import DecodeLimits, Group, Stream
 from inrcodec.errors import InrcodecError, LimitError, SignalError
+from inrcodec.fields import ByteReader
 from inrcodec.representations import by_id, id_of
-from inrcodec.representations.base import Budget, FitGoal, Representation, Watch, Window
-from inrcodec.signal import Signal
+from inrcodec.representations.base import Budget, FitGoal, Piece, Representation, Watch, Window
+from inrcodec.representations.chain import Chain
+from inrcodec.signal import Kind, Signal, SignalSpec
 
-__all__ = ["Encoded", "check_same_integers", "decode", "encode", "render", "unpack"]
+__all__ = [
+    "Encoded",
+    "Function",
+    "check_same_integers",
+    "decode",
+    "encode",
+    "evaluate",
+    "frame_of",
+    "render",
+    "unpack",
+]
+
+Function = Representation | Chain
+"""What a stream holds: one function, or those of the groups of a film."""
+
+_FINER_POINTS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file, the fit that was packed into it, and what a decoder reads from its bytes."""
+    """A fit, the bytes that it makes, and what a decoder reads from those.
+
+    `data` is a file; of a film, it is the payload of one group of frames.
+    """
 
     data: bytes
     fitted: Representation
-    stream: Stream
     unpacked: Representation
 
 
@@ -36,31 +57,48 @@ def encode(
     *,
     budget: Budget,
     start: Representation | None = None,
+    base: Representation | None = None,
     watch: Watch | None = None,
     verify: bool = True,
 ) -> Encoded:
     """Fit, pack, frame and read back; with `verify`, compare every integer.
 
-    Raises SignalError, before the fit, for a signal that decoders would refuse for its size.
+    A film is fitted as one group; `base` is the function of the group before, to which its
+    difference is stored. Raises SignalError, before the fit, for a signal that decoders would
+    refuse for its size.
     """
-    frame = Stream(
-        spec=signal.spec,
-        representation_id=id_of(representation),
-        sections={},
-        metadata=signal.metadata,
-        part_start=None if signal.part is None else signal.part[0],
-    )
+    frame = frame_of(signal, representation)
     _check_within_limits(frame)
-    fitted = representation.fit(signal, config, goal, budget, start=start, watch=watch)
-    data = replace(frame, sections=fitted.pack()).to_bytes()
-    stream, unpacked = unpack(data)
+    fitted = representation.fit(signal, config, goal, budget, start=start, base=base, watch=watch)
+    sections = fitted.pack()
+    if signal.spec.kind is Kind.VIDEO:
+        data = Group(signal.spec.grid[0], base is not None, sections).to_bytes()
+        read = Group.read(ByteReader(data)).sections
+    else:
+        data = replace(frame, sections=sections).to_bytes()
+        read = Stream.from_bytes(data).sections
+    unpacked = representation.unpack(read, signal.spec, DecodeLimits(), base=base)
     if verify:
         check_same_integers(fitted, unpacked)
-    return Encoded(data, fitted, stream, unpacked)
+    return Encoded(data, fitted, unpacked)
+
+
+def frame_of(signal: Signal, representation: type[Representation]) -> Stream:
+    """The stream of a signal, but for what a representation stores."""
+    return Stream(
+        spec=signal.spec,
+        representation_id=id_of(representation),
+        metadata=signal.metadata,
+        times=None if signal.times is None else tuple(signal.times.tolist()),
+        part_start=None if signal.part is None else signal.part[0],
+    )
 
 
 def _check_within_limits(frame: Stream) -> None:
     """Raise SignalError if a decoder with the default limits would refuse the stream."""
+    group = Group(frame.spec.grid[0], predicted=False, sections={2: b"", 3: b""})
+    if frame.spec.kind is Kind.VIDEO:
+        frame = replace(frame, groups=(group,))
     try:
         Stream.from_bytes(frame.to_bytes())
     except LimitError as error:
@@ -74,39 +112,94 @@ def check_same_integers(fitted: Representation, unpacked: Representation) -> Non
         raise InrcodecError("the encoded stream does not decode to what was encoded")
 
 
-def unpack(data: bytes, limits: DecodeLimits | None = None) -> tuple[Stream, Representation]:
-    """The stream and the representation that bytes hold. Raises BitstreamError only."""
+def unpack(data: bytes, limits: DecodeLimits | None = None) -> tuple[Stream, Function]:
+    """The stream and the function that bytes hold; the groups of a film are unpacked when used.
+
+    Raises BitstreamError only.
+    """
     limits = limits or DecodeLimits()
     stream = Stream.from_bytes(data, limits)
     family = by_id(stream.representation_id)
+    if stream.spec.kind is Kind.VIDEO:
+        return stream, Chain(family, stream.groups, stream.spec, limits)
     return stream, family.unpack(stream.sections, stream.spec, limits)
 
 
 def decode(data: bytes, *, limits: DecodeLimits | None = None) -> Signal:
     """The signal that bytes hold. Raises BitstreamError, and nothing else."""
-    stream, representation = unpack(data, limits)
-    return render(stream, representation, limits=limits)
+    stream, function = unpack(data, limits)
+    return render(stream, function, limits=limits)
 
 
-def render(
-    stream: Stream,
-    representation: Representation,
-    *,
-    windows: tuple[Window, ...] | None = None,
-    limits: DecodeLimits | None = None,
-) -> Signal:
-    """Evaluate at the coded samples, or at those of `windows`. Raises LimitError beforehand."""
-    limits = limits or DecodeLimits()
+def render(stream: Stream, function: Function, *, limits: DecodeLimits | None = None) -> Signal:
+    """The signal, at the coded samples. Raises LimitError beforehand."""
     spec = stream.spec
-    windows = windows or tuple(Window.whole(size) for size in spec.grid)
-    spec = replace(spec, grid=tuple(len(window) for window in windows))
-    macs = representation.cost().macs_per_point * spec.n_points
+    windows = tuple(Window.whole(size) for size in spec.grid)
+    start = stream.part_start
+    return Signal(
+        samples=evaluate(function, spec, windows, limits=limits),
+        spec=spec,
+        metadata=stream.metadata,
+        part=None if start is None else (start, start + spec.grid[0]),
+        times=None if stream.times is None else np.array(stream.times, np.int64),
+    )
+
+
+def evaluate(
+    function: Function,
+    spec: SignalSpec,
+    windows: tuple[Window, ...],
+    *,
+    factors: tuple[int, ...] | None = None,
+    limits: DecodeLimits | None = None,
+) -> NDArray[np.generic]:
+    """Samples [*lengths of the windows, channels] of a function, in the format of `spec`.
+
+    Each is the mean of `factors` samples along each axis, which share its stretch evenly. Raises
+    LimitError before anything is computed that `limits` do not allow.
+    """
+    limits, factors = limits or DecodeLimits(), factors or (1,) * len(windows)
+    shape = (*(len(window) for window in windows), spec.channels)
+    n_samples = math.prod(shape)
+    if n_samples > limits.max_samples:
+        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
+    samples = np.empty(0, spec.sample_format.dtype)
+    for piece in function.pieces(windows):
+        _check_macs(piece, math.prod(factors), limits)
+        if samples.size == 0:
+            samples = np.empty(shape, spec.sample_format.dtype)
+        _fill(samples[piece.where], piece, factors, spec)
+    return samples
+
+
+def _fill(
+    samples: NDArray[np.generic], piece: Piece, factors: tuple[int, ...], spec: SignalSpec
+) -> None:
+    """Render a piece; where samples are means, so many rows at once that the finer ones are few."""
+    finer = tuple(w.finer(factor) for w, factor in zip(piece.windows, factors, strict=True))
+    if set(factors) == {1}:
+        samples[...] = spec.from_unit(piece.function.render(finer))
+        return
+    first = piece.windows[0]
+    n_per_row = factors[0] * math.prod(len(window) for window in finer[1:])
+    n_rows = max(1, _FINER_POINTS // n_per_row)
+    for row in range(0, first.count, n_rows):
+        rows = Window(first.size, first.start + row, min(n_rows, first.count - row))
+        values = piece.function.render((rows.finer(factors[0]), *finer[1:]))
+        samples[row : row + n_rows] = spec.from_unit(_means(values, factors))
+
+
+def _means(values: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.float32]:
+    """Means over blocks of `factors` samples along the axes before the last."""
+    pairs = zip(values.shape, factors, strict=False)
+    shape = [part for size, factor in pairs for part in (size // factor, factor)]
+    blocks = values.reshape(*shape, values.shape[-1])
+    means: NDArray[np.float32] = blocks.mean(axis=tuple(range(1, len(shape), 2)))
+    return means
+
+
+def _check_macs(piece: Piece, factor: int, limits: DecodeLimits) -> None:
+    n_points = factor * math.prod(len(window) for window in piece.windows)
+    macs = piece.function.cost().macs_per_point * n_points
     if macs > limits.max_macs:
         raise LimitError(f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}")
-    if spec.n_points * spec.channels > limits.max_samples:
-        n_samples = spec.n_points * spec.channels
-        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
-    samples = spec.from_unit(representation.render(windows))
-    start = stream.part_start
-    part = None if start is None else (start, start + stream.spec.grid[0])
-    return Signal(samples=samples, spec=spec, metadata=stream.metadata, part=part)

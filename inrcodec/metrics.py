@@ -18,11 +18,14 @@ from inrcodec.errors import ConfigError
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 __all__ = [
+    "EQUAL_FRAME_DB",
     "MS_SSIM_MIN_SIDE",
     "BdRate",
     "Samples",
     "bd_rate",
     "bpp",
+    "film_psnr_db",
+    "frame_psnrs_db",
     "kbps",
     "ms_ssim",
     "mse",
@@ -35,6 +38,9 @@ __all__ = [
 ]
 
 Samples = Signal | NDArray[np.generic]
+
+EQUAL_FRAME_DB = 100.0
+"""What an equal frame counts in the mean over the frames of a film."""
 
 MS_SSIM_MIN_SIDE = 161
 """Shorter sides leave less than one window at the coarsest of the five scales."""
@@ -73,6 +79,19 @@ def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) 
     error = mse(reference, decoded)
     peak = _peak(reference, peak)
     return _decibels(peak * peak, error)
+
+
+def frame_psnrs_db(reference: Signal, decoded: Signal) -> NDArray[np.float64]:
+    """The PSNR [frames] of each frame of a film, over its samples; 100 dB for an equal frame."""
+    peak, pairs = peak_of(reference), zip(*_pair(reference, decoded), strict=True)
+    return np.array([min(psnr_db(*pair, peak=peak), EQUAL_FRAME_DB) for pair in pairs])
+
+
+def film_psnr_db(reference: Signal, decoded: Signal) -> float:
+    """The mean over frames of their PSNR; infinite for equal films."""
+    if _equal(reference, decoded):
+        return math.inf
+    return float(frame_psnrs_db(reference, decoded).mean())
 
 
 def signal_power(signal: Samples) -> float:
@@ -151,17 +170,12 @@ def ms_ssim(reference: Samples, decoded: Samples, *, peak: float | None = None) 
 
 
 def bpp(n_bytes: int, spec: SignalSpec) -> float:
-    """Bits per grid point: per pixel of an image, per frame of a sound."""
+    """Bits per grid point: per pixel of an image or of a film's frames, per frame of a sound."""
     return 8 * n_bytes / spec.n_points
 
 
-def kbps(n_bytes: int, spec: SignalSpec) -> float:
-    """Thousands of bits per second of a sound."""
-    seconds = spec.seconds
-    if seconds is None:
-        raise ConfigError(
-            f"kbps of a signal of kind {spec.kind.name.lower()}; it needs a sample rate"
-        )
+def kbps(n_bytes: int, seconds: float) -> float:
+    """Thousands of bits per second of a sound or a film that lasts so long."""
     return 8 * n_bytes / seconds / 1000
 
 

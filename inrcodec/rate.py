@@ -17,9 +17,15 @@ from typing import Literal
 import numpy as np
 
 from inrcodec import codec, metrics
-from inrcodec.container import breakdown
 from inrcodec.errors import ConfigError
-from inrcodec.representations.base import Budget, FitGoal, Representation, Step, Watch
+from inrcodec.representations.base import (
+    Budget,
+    FitGoal,
+    Representation,
+    Step,
+    Watch,
+    Window,
+)
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Kind, Signal, SignalSpec
 
@@ -45,16 +51,19 @@ _TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodeResult:
-    """A file with what is known of it. `signal` is what it decodes to."""
+    """A file, or a group of a film, with what is known of it.
+
+    `signal` is what it decodes to, `function` what decodes to it.
+    """
 
     data: bytes
     signal: Signal
+    function: Representation
     reached: bool
     cancelled: bool
     iterations: int
     seconds: float
     model: str
-    breakdown: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +112,29 @@ def encode_to_target(
     request: EncodeRequest,
     *,
     started: float | None = None,
+    base: Representation | None = None,
     watch: Watch | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
-    """Encode a signal to a target. `started`: time.monotonic() when the command began.
+    """Encode a signal, or a group of a film, to a target.
 
+    `started`: time.monotonic() when the command began. `base`: the function of the group before.
     Raises ConfigError for a target that the signal has no measure for. A target that is missed is
     no error: `reached` is False and the nearest file is given.
     """
     started = time.monotonic() if started is None else started
-    search = _Search(signal, request, started, watch=watch, cancel=cancel or threading.Event())
+    cancel = cancel or threading.Event()
+    search = _Search(signal, request, started, base=base, watch=watch, cancel=cancel)
     best = search.run()
     return EncodeResult(
         data=best.encoded.data,
         signal=best.decoded,
+        function=best.encoded.unpacked,
         reached=search.reached(best),
         cancelled=search.cancel.is_set(),
         iterations=search.iterations,
         seconds=time.monotonic() - started,
         model=request.representation.name,
-        breakdown=breakdown(best.encoded.data),
     )
 
 
@@ -135,10 +147,12 @@ class _Search:
         request: EncodeRequest,
         started: float,
         *,
+        base: Representation | None,
         watch: Watch | None,
         cancel: threading.Event,
     ) -> None:
         self._signal, self._request, self._watch = signal, request, watch
+        self._base = base
         self._config = request.config()
         self._variance = _variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
@@ -199,11 +213,14 @@ class _Search:
             goal,
             budget=budget,
             start=start,
+            base=self._base,
             watch=self._overall,
             verify=self._request.verify,
         )
         began = time.monotonic()
-        decoded = codec.render(encoded.stream, encoded.unpacked)
+        windows = tuple(Window.whole(size) for size in self._signal.spec.grid)
+        samples = codec.evaluate(encoded.unpacked, self._signal.spec, windows)
+        decoded = replace(self._signal, samples=samples)
         mse = _unit_mse(self._signal, decoded)
         self._decode_seconds = time.monotonic() - began
         values = {"lam": goal.lam, "bytes": float(len(encoded.data)), "mse": mse}
@@ -243,8 +260,9 @@ class _Search:
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
                 return replace(goal, n_bytes=n_bytes), None
-        if self._aim.scale == "bytes":  # a fit ends where it believes its bytes are held
-            goal = replace(goal, held=goal.held * miss)
+        is_film = self._signal.spec.kind is Kind.VIDEO  # whose error is not the fit's, but near it
+        if self._aim.scale == "bytes" or (is_film and self._aim.scale == "mse"):
+            goal = replace(goal, held=goal.held * miss)  # where a fit ends that believes it holds
         return goal, last.encoded.fitted
 
     def _is_flat(self, one: _Try) -> bool:
@@ -322,5 +340,11 @@ def _variance(signal: Signal) -> float:
 
 
 def _unit_mse(signal: Signal, decoded: Signal) -> float:
+    """Mean square error on the [0, 1] scale; of a film, that of a frame of its mean PSNR."""
     low, high = signal.spec.value_range
-    return metrics.mse(signal, decoded) / max(high - low, 1e-30) ** 2
+    if signal.spec.kind is Kind.VIDEO:
+        decibels = metrics.film_psnr_db(signal, decoded)
+        error = float(metrics.peak_of(signal) ** 2 * 10.0 ** (-decibels / 10.0))
+    else:
+        error = metrics.mse(signal, decoded)
+    return error / max(high - low, 1e-30) ** 2

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from types import EllipsisType
 from typing import SupportsIndex
 
@@ -16,17 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
-from inrcodec.errors import ConfigError
+from inrcodec.errors import ConfigError, LimitError
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
+from inrcodec.views import Region, Scene, Span, View, film_parts, resolve
 
-__all__ = ["Reader", "Region", "frames_of"]
-
-Region = tuple[int, int, int, int]
-"""x, y, width and height in samples."""
-
-_LONGEST = (1 << 32) - 1
-"""Samples of an axis: as many as a stream can have."""
+__all__ = ["Reader"]
 
 _Index = SupportsIndex | slice | EllipsisType
 
@@ -40,7 +37,7 @@ class Reader:
     def __init__(self, data: bytes, *, limits: DecodeLimits | None = None) -> None:
         """Read the stream's numbers, not yet its samples. Raises BitstreamError."""
         self._limits = limits or DecodeLimits()
-        self._stream, self._representation = codec.unpack(data, self._limits)
+        self._stream, self._function = codec.unpack(data, self._limits)
         self.n_bytes = len(data)
         self.breakdown = breakdown(data)
 
@@ -67,12 +64,28 @@ class Reader:
     @property
     def model(self) -> str:
         """The name of the representation."""
-        return self._representation.name
+        return self._function.name
+
+    @property
+    def times(self) -> NDArray[np.int64] | None:
+        """When each frame of a film is shown, in units of the time base; None if evenly."""
+        times = self._stream.times
+        return None if times is None else np.array(times, np.int64)
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration of a sound or a film, else None."""
+        return self.spec.seconds if self.times is None else self.spec.seconds_of(self.times)
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of frames of a film, 0 of anything else."""
+        return len(self._stream.groups)
 
     @property
     def cost(self) -> Cost:
         """Of one point, and the count of stored numbers."""
-        return self._representation.cost()
+        return self._function.cost()
 
     @property
     def part_start(self) -> int | None:
@@ -89,7 +102,8 @@ class Reader:
             rest.append(inner)
         if not all(len(window) for window in windows):
             return np.empty(self.shape, self.dtype)[keys]
-        return self._signal(tuple(windows)).samples[(*rest, keys[-1])]
+        samples = codec.evaluate(self._function, self.spec, tuple(windows), limits=self._limits)
+        return samples[(*rest, keys[-1])]
 
     def sample(self, coords: ArrayLike) -> NDArray[np.float32]:
         """Values [n, channels] at coords [n, axes] in [0, 1], in units of the samples, not rounded.
@@ -105,7 +119,7 @@ class Reader:
         if points.ndim != 2 or points.shape[1] != n_axes:
             raise ConfigError(f"coords have shape {points.shape}, not [n, {n_axes}]")
         low, high = self.spec.value_range
-        values = self._representation.sample(points)
+        values = self._function.sample(points)
         return values * np.float32(high - low) + np.float32(low)
 
     def read(
@@ -113,82 +127,78 @@ class Reader:
         *,
         scale: float | None = None,
         region: Region | None = None,
-        rate: int | None = None,
-        seconds: tuple[float, float | None] | None = None,
+        frames: tuple[int, int | None] | None = None,
+        seconds: Span | None = None,
+        rate: float | Fraction | None = None,
     ) -> Signal:
         """A signal evaluated at other coordinates than the coded ones.
 
-        Images: `scale` resamples, `region` is in samples of the scaled image. Sound: `rate` in Hz
-        resamples, `seconds` (start, stop or None) count from the coded start. Raises ConfigError
-        for what does not fit the signal.
+        Images, films and arrays: `scale` resamples; below 1 each sample is the mean over its area.
+        Images and films: `region` is in samples of the scaled picture. Films: `frames` (start, stop
+        or None) in coded frames, `rate` in frames per second. Sound: `rate` in Hz, `seconds`
+        (start, stop or None) from the coded start. Raises ConfigError for what does not fit.
         """
-        self._refuse(Kind.IMAGE, scale=scale, region=region)
-        self._refuse(Kind.AUDIO, rate=rate, seconds=seconds)
-        if self.spec.kind is Kind.AUDIO:
-            windows: tuple[Window, ...] = self._time_window(rate, seconds)
-        elif self.spec.kind is Kind.IMAGE:
-            windows = self._image_windows(1.0 if scale is None else scale, region)
-        else:
-            windows = tuple(Window.whole(size) for size in self.spec.grid)
-        signal = self._signal(windows)
-        if rate is not None:
-            signal = replace(signal, spec=replace(signal.spec, sample_rate=rate))
-        partly = (scale, region, rate, seconds) != (None,) * 4
-        return replace(signal, part=None) if partly else signal
+        view = View(
+            scale=scale,
+            region=region,
+            frames=frames,
+            seconds=seconds,
+            rate=None if rate is None else _fraction(rate),
+        )
+        return self.show(view)
 
-    def _refuse(self, kind: Kind, **options: object) -> None:
-        """Raise ConfigError for an option that only signals of another kind take."""
-        given = [name for name, value in options.items() if value is not None]
-        if given and self.spec.kind is not kind:
-            holds = self.spec.kind.name.lower()
-            raise ConfigError(
-                f"{given[0]} is for {kind.name.lower()}, and the stream holds {holds}"
-            )
+    def show(self, view: View) -> Signal:
+        """The signal of a view, as `read` gives it."""
+        if view.is_whole:
+            return codec.render(self._stream, self._function, limits=self._limits)
+        if self.spec.kind is not Kind.VIDEO:
+            return self._signal(resolve(view, self._stream))
+        parts = list(self._few(self.film(view)))
+        samples = np.concatenate([part.samples for part in parts])
+        times = [part.times for part in parts if part.times is not None]
+        spec = replace(parts[0].spec, grid=samples.shape[:-1])
+        all_times = np.concatenate(times) if times else None
+        return Signal(samples=samples, spec=spec, metadata=self.meta, times=all_times)
 
-    def _image_windows(self, scale: float, region: Region | None) -> tuple[Window, Window]:
-        if not 0 < scale < math.inf:
-            raise ConfigError(f"scale {scale} is not above 0")
-        if max(self.spec.grid) * scale > _LONGEST:
-            raise ConfigError(f"scale {scale:g} makes an axis of over {_LONGEST} samples")
-        height, width = (max(1, round(size * scale)) for size in self.spec.grid)
-        x, y, w, h = region or (0, 0, width, height)
-        if not (0 <= x < x + w <= width and 0 <= y < y + h <= height):
-            raise ConfigError(f"region {x},{y},{w},{h} is not within {width} x {height} samples")
-        return Window(height, y, y + h), Window(width, x, x + w)
+    def scene(self, view: View) -> Scene:
+        """What a view shows, all but the samples; raises as `read` does."""
+        return resolve(view, self._stream)
 
-    def _time_window(
-        self, rate: int | None, seconds: tuple[float, float | None] | None
-    ) -> tuple[Window]:
-        (frames,), coded_rate = self.spec.grid, self.spec.sample_rate
-        assert coded_rate is not None
-        rate = coded_rate if rate is None else rate
-        if not 1 <= rate < 1 << 32:
-            raise ConfigError(f"rate {rate} Hz is not in [1, {(1 << 32) - 1}]")
-        size = max(1, round(frames * rate / coded_rate))
-        if seconds is None:
-            return (Window.whole(size),)
-        return (Window(size, *frames_of(seconds, rate, size)),)
+    def film(self, view: View | None = None, *, n_frames: int = 8) -> Iterator[Signal]:
+        """What a view shows of a film, at most `n_frames` at once; raises as `read` does."""
+        if self.spec.kind is not Kind.VIDEO:
+            raise ConfigError(f"frames of a stream that holds {self.spec.kind.name.lower()}")
+        for scene in film_parts(view or View(), self._stream, n_frames):
+            yield self._signal(scene)
 
-    def _signal(self, windows: tuple[Window, ...]) -> Signal:
-        n_samples = math.prod(len(window) for window in windows) * self.spec.channels
+    def _few(self, parts: Iterator[Signal]) -> Iterator[Signal]:
+        """Parts of a film while they fit the limit of samples. Raises LimitError beyond."""
+        left = self._limits.max_samples
+        for part in parts:
+            left -= part.samples.size
+            if left < 0:
+                raise LimitError(f"more than {self._limits.max_samples} samples at once")
+            yield part
+
+    def _signal(self, scene: Scene) -> Signal:
+        n_samples = scene.spec.n_points * scene.spec.channels
         if n_samples > self._limits.max_samples:
             raise ConfigError(f"{n_samples} samples are over {self._limits.max_samples}")
-        return codec.render(
-            self._stream, self._representation, windows=windows, limits=self._limits
+        samples = codec.evaluate(
+            self._function,
+            scene.spec,
+            scene.windows,
+            factors=scene.factors,
+            limits=self._limits,
         )
+        return Signal(samples=samples, spec=scene.spec, metadata=self.meta, times=scene.times)
 
 
-def frames_of(seconds: tuple[float, float | None], rate: int, frames: int) -> tuple[int, int]:
-    """The frames [start, stop) of a sound of `frames` at `rate` Hz that a span of seconds covers.
-
-    Raises ConfigError for a span that is empty or not within the sound.
-    """
-    start, stop = seconds[0], frames / rate if seconds[1] is None else seconds[1]
-    within = -1 < start * rate <= stop * rate < frames + 1  # not so of infinity and NaN
-    first, last = (round(start * rate), min(round(stop * rate), frames)) if within else (0, 0)
-    if not 0 <= first < last:
-        raise ConfigError(f"seconds {start:g}:{stop:g} are not within 0:{frames / rate:g}")
-    return first, last
+def _fraction(rate: float | Fraction) -> Fraction:
+    """A rate as it was meant: 29.97 is 2997/100."""
+    if isinstance(rate, float) and not math.isfinite(rate):
+        raise ConfigError(f"rate {rate} is not a number")
+    return Fraction(str(rate)) if isinstance(rate, float) else Fraction(rate)
 
 
 def _full_index(index: _Index | tuple[_Index, ...], n_axes: int) -> tuple[int | slice, ...]:
@@ -221,9 +231,9 @@ def _window_of(key: int | slice, size: int) -> tuple[Window, int | slice]:
         if not -size <= key < size:
             raise IndexError(f"index {key} is out of bounds for an axis of {size}")
         start = key % size
-        return Window(size, start, start + 1), 0
+        return Window(size, start, 1), 0
     touched = range(size)[key]
     if not touched:
         return Window(size, 0, 0), key
     low, high = min(touched[0], touched[-1]), max(touched[0], touched[-1])
-    return Window(size, low, high + 1), slice(None, None, key.step)
+    return Window.span(size, low, high + 1), slice(None, None, key.step)

@@ -52,8 +52,9 @@ class EncodeRequest:
     """Everything that decides a file beside the signal.
 
     `seconds`: wall time of the whole command; `iterations`: of all fits together, by number or by
-    `preset`; whichever is spent first ends the work. Neither: the preset "medium". `options`:
-    fields of the model's Config. Raises ConfigError for iterations beside a preset.
+    `preset`; whichever is spent first ends the work. Neither: the preset "medium". Of a film the
+    iterations are those of each group of `group_frames` frames (None: chosen by their size).
+    `options`: fields of the model's Config. Raises ConfigError for iterations beside a preset.
     """
 
     model: str = "auto"
@@ -62,6 +63,7 @@ class EncodeRequest:
     seconds: float | None = None
     iterations: int | None = None
     seed: int = 0
+    group_frames: int | None = None
     verify: bool = True
     options: Mapping[str, object] = field(default_factory=dict)
 
@@ -78,6 +80,8 @@ class EncodeRequest:
             raise ConfigError(f"time {self.seconds:g} s is not in (0, 1e7)")
         if self.iterations is not None and not 1 <= self.iterations <= 10**9:
             raise ConfigError(f"iterations {self.iterations} is not in [1, 1e9]")
+        if self.group_frames is not None and not 1 <= self.group_frames <= 1024:
+            raise ConfigError(f"group of {self.group_frames} frames is not in [1, 1024]")
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError(f"seed {self.seed} is not in [0, 2^63 - 1]")
 

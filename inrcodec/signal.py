@@ -164,8 +164,16 @@ class SignalSpec:
 
     @property
     def seconds(self) -> float | None:
-        """Duration of a sound, else None."""
+        """Duration of a sound, or of a film of evenly spaced frames, else None."""
+        if self.time_base is not None:
+            return self.grid[0] * float(self.time_base)
         return None if self.sample_rate is None else self.grid[0] / self.sample_rate
+
+    def seconds_of(self, times: NDArray[np.int64]) -> float:
+        """Duration of a film whose frames are shown at `times`; the last one lasts as the mean."""
+        assert self.time_base is not None
+        last = int(times[-1] - times[0]) / max(len(times) - 1, 1) if len(times) > 1 else 1.0
+        return (int(times[-1] - times[0]) + last) * float(self.time_base)
 
     def to_unit(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
         """Samples of this spec's format -> float32 in [0, 1]."""
@@ -269,6 +277,11 @@ class Signal:
             raise SignalError(f"time base {time_base} s is not above 0")
         film = _checked(Kind.VIDEO, samples, time_base=time_base, metadata=metadata)
         return replace(film, times=times)
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration of a sound or a film, else None."""
+        return self.spec.seconds if self.times is None else self.spec.seconds_of(self.times)
 
     def cut(self, start: int, stop: int) -> Signal:
         """The samples [start, stop) of the first axis, remembering where they came from."""

@@ -18,6 +18,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,12 @@ def signals() -> dict[str, Signal]:
 def solid(kind: Kind, grid: tuple[int, ...]) -> Signal:
     """8-bit samples of two channels over any grid."""
     spec = SignalSpec(
-        kind=kind, sample_format=SampleFormat.U8, grid=grid, channels=2, value_range=(0.0, 255.0)
+        kind=kind,
+        sample_format=SampleFormat.U8,
+        grid=grid,
+        channels=2,
+        value_range=(0.0, 255.0),
+        time_base=Fraction(1, 25) if kind is Kind.VIDEO else None,
     )
     return Signal(samples=np.rint(waves(*grid, channels=2) * 255).astype(np.uint8), spec=spec)
 

@@ -16,6 +16,7 @@ __all__ = [
     "Backend",
     "Device",
     "Force",
+    "Frames",
     "Quiet",
     "StreamPath",
     "choose_engine",
@@ -34,6 +35,11 @@ Backend = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the work is done.")]
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an output that exists.")]
+
+Frames = Annotated[
+    str | None,
+    typer.Option(metavar="A:B", help="Only these frames of a film, from A up to before B."),
+]
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="No progress, no summary; JSON is still printed.")

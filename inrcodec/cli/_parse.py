@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 from inrcodec.errors import ConfigError
 
 __all__ = [
+    "FrameSpan",
     "Region",
     "Span",
     "integer_parser",
     "number_parser",
+    "parse_frames",
+    "parse_rate",
     "parse_region",
     "parse_size",
     "parse_span",
@@ -19,6 +23,9 @@ __all__ = [
 
 Span = tuple[float, float | None]
 """Start and stop in seconds; None is the end."""
+
+FrameSpan = tuple[int, int | None]
+"""Start and stop in frames; None is the end."""
 
 Region = tuple[int, int, int, int]
 """x, y, width and height in samples."""
@@ -70,6 +77,27 @@ def parse_span(text: str) -> Span:
     if stop is not None and stop <= start:
         raise ConfigError(f"seconds '{text}' end before they start")
     return start, stop
+
+
+def parse_frames(text: str) -> FrameSpan:
+    """Frames 'a:b'; a missing one is the start or the end. Raises ConfigError."""
+    match = re.fullmatch(rf"({_DIGITS})?:({_DIGITS})?", text.strip())
+    if not match:
+        raise ConfigError(f"frames '{text}' is not a:b with two whole numbers, such as 16:32")
+    start, stop = int(match[1] or 0), int(match[2]) if match[2] else None
+    if stop is not None and stop <= start:
+        raise ConfigError(f"frames '{text}' end before they start")
+    return start, stop
+
+
+def parse_rate(text: str) -> Fraction:
+    """'44100', '29.97' or '30000/1001'. Raises ConfigError."""
+    if not re.fullmatch(rf"{_DIGITS}(\.{_DIGITS}|/{_DIGITS})?", text.strip()):
+        raise ConfigError(f"rate '{text}' is not a number such as 44100, 29.97 or 30000/1001")
+    try:
+        return Fraction(text.strip())
+    except ZeroDivisionError:
+        raise ConfigError(f"rate '{text}' divides by 0") from None
 
 
 def parse_region(text: str) -> Region:

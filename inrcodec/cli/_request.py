@@ -25,11 +25,12 @@ KEYS: Mapping[str, type] = {
     "time": float,
     "iters": int,
     "seed": int,
+    "group": int,
     "no_verify": bool,
 }
 """Type of each setting that is no target."""
 
-_FIELD_OF_KEY = {"time": "seconds", "iters": "iterations"}
+_FIELD_OF_KEY = {"time": "seconds", "iters": "iterations", "group": "group_frames"}
 _AMOUNTS = ("preset", "iters")
 _TABLES = ("options", *NAMES)
 

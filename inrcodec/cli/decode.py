@@ -15,16 +15,16 @@ from inrcodec.cli._options import (
     Backend,
     Device,
     Force,
+    Frames,
     Quiet,
     StreamPath,
     choose_engine,
     refuse_unsupported,
 )
 from inrcodec.cli._parse import (
-    Region,
-    Span,
-    integer_parser,
     number_parser,
+    parse_frames,
+    parse_rate,
     parse_region,
     parse_span,
 )
@@ -32,9 +32,11 @@ from inrcodec.cli._report import Report, first_failure
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from inrcodec.reader import Reader
     from inrcodec.signal import SignalSpec
+    from inrcodec.views import View
 
-__all__ = ["Target", "View", "decode", "decode_file"]
+__all__ = ["Target", "decode", "decode_file"]
 
 
 def decode(
@@ -63,26 +65,32 @@ def decode(
         typer.Option(
             metavar="F",
             parser=number_parser("--scale"),
-            help="Evaluate an image with F times as many rows and columns.",
+            help="Evaluate with F times as many rows and columns; below 1, means over their areas.",
         ),
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="X,Y,W,H", help="Only this part, in samples of the scaled image."),
+        typer.Option(metavar="X,Y,W,H", help="Only this part, in samples of the scaled picture."),
     ] = None,
     seconds: Annotated[
         str | None, typer.Option(metavar="A:B", help="Only this part of a sound.")
     ] = None,
     rate: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            metavar="HZ",
-            parser=integer_parser("--rate"),
-            help="Evaluate a sound at this sample rate.",
+            metavar="HZ|FPS",
+            help="Evaluate a sound at this sample rate, a film at so many frames per second.",
         ),
     ] = None,
-    frames: Annotated[
-        str | None, typer.Option(metavar="A:B", help="Refused: no model codes films yet.")
+    frames: Frames = None,
+    video_codec: Annotated[
+        str | None,
+        typer.Option(
+            "--codec",
+            metavar="ffv1|x264",
+            help="How a film is written: ffv1 keeps every sample (.mkv's default), x264 is for"
+            " players (.mp4's).",
+        ),
     ] = None,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Refused: damaged streams are not repaired yet.")
@@ -93,39 +101,36 @@ def decode(
     device: Device = "auto",
     backend: Backend = "auto",
 ) -> None:
-    """Decode a stream to an image or a sound.
+    """Decode a stream to an image, a sound or a film.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 4 not a valid stream.
     """
-    refuse_unsupported(frames=frames, salvage="" if salvage else None)
+    from inrcodec.views import View
+
+    refuse_unsupported(salvage="" if salvage else None)
     choose_engine(device, backend)
     view = View(
         scale=scale,
         region=None if region is None else parse_region(region),
+        frames=None if frames is None else parse_frames(frames),
         seconds=None if seconds is None else parse_span(seconds),
-        rate=rate,
+        rate=None if rate is None else parse_rate(rate),
     )
     report = Report(quiet=quiet, as_json=as_json, stdout_taken=output == "-")
-    target = Target(path=output, media_format=media_format, force=force)
+    target = Target(path=output, media_format=media_format, codec=video_codec, force=force)
     raise typer.Exit(decode_file(source, target, view=view, report=report))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class View:
-    """What to evaluate; None: as coded."""
-
-    scale: float | None = None
-    region: Region | None = None
-    seconds: Span | None = None
-    rate: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """Where to write. `media_format` ("png") is believed instead of the path's suffix."""
+    """Where to write. `media_format` ("png") is believed instead of the path's suffix.
+
+    `codec` is of films.
+    """
 
     path: str
     media_format: str | None = None
+    codec: str | None = None
     force: bool = False
 
 
@@ -153,13 +158,19 @@ def _decode_one(
 ) -> None:
     from inrcodec import media
     from inrcodec.reader import Reader
+    from inrcodec.signal import Kind
 
     started = time.monotonic()
     reader = Reader(files.read_bytes(source))
-    signal = reader.read(scale=view.scale, region=view.region, rate=view.rate, seconds=view.seconds)
-    data = media.to_bytes(signal, suffix or _default_suffix(signal.spec))
-    files.write_bytes(target.path, data, force=target.force)
-    spec = signal.spec
+    if reader.spec.kind is Kind.VIDEO:
+        spec, n_bytes = _write_film(reader, target, view=view, suffix=suffix)
+    else:
+        if target.codec is not None:
+            raise ConfigError(f"--codec is for film, not for {reader.spec.kind.name.lower()}")
+        signal = reader.show(view)
+        data = media.to_bytes(signal, suffix or _default_suffix(signal.spec))
+        files.write_bytes(target.path, data, force=target.force)
+        spec, n_bytes = signal.spec, len(data)
     fields = {
         "input": source,
         "output": target.path,
@@ -168,12 +179,33 @@ def _decode_one(
         "channels": spec.channels,
         "sample_format": spec.sample_format.name.lower(),
         "sample_rate": spec.sample_rate,
-        "bytes": len(data),
+        "bytes": n_bytes,
         "model": reader.model,
         "seconds": time.monotonic() - started,
     }
     shape = " x ".join(str(size) for size in reversed(spec.grid))
     report.show(fields, f"{source} -> {target.path}: {shape} samples, {spec.channels} channels")
+
+
+def _write_film(
+    reader: Reader, target: Target, *, view: View, suffix: str | None
+) -> tuple[SignalSpec, int]:
+    """Write a film group by group; what was written, and its bytes."""
+    from inrcodec import media
+
+    scene = reader.scene(view)
+    writer = media.create_film(
+        target.path,
+        scene.spec,
+        reader.meta,
+        suffix=suffix,
+        codec=target.codec,
+        force=target.force,
+    )
+    with writer:
+        for part in reader.film(view):
+            writer.write(part.samples, part.times)
+    return scene.spec, writer.n_bytes
 
 
 def _suffix_of(target: Target) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +15,12 @@ from inrcodec.cli._report import Report, first_failure
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from inrcodec.signal import Signal
+    from inrcodec.film import Frames
+    from inrcodec.signal import Signal, SignalSpec
 
-__all__ = ["compare", "evaluate"]
+__all__ = ["compare", "compare_film", "evaluate"]
+
+_FRAMES_AT_ONCE = 8
 
 
 def evaluate(
@@ -31,20 +36,60 @@ def evaluate(
 
     Exit codes: 0 done, 2 the two do not belong together, 3 input unreadable, 4 not a valid stream.
     """
-    from inrcodec import media
-
     choose_engine(device, backend)
     report = Report(quiet=quiet, as_json=as_json)
-
-    original = media.read(reference)  # out here: its errors are not the stream's
+    compare_with = _comparison(reference)  # out here: its errors are not the stream's
 
     def work(path: str) -> int:
-        fields = compare(original, files.read_bytes(path))
+        fields = compare_with(files.read_bytes(path))
         text = ", ".join(f"{name} {_cell(value)}" for name, value in fields.items())
         report.show({"reference": reference, "input": path, **fields}, f"{path}: {text}")
         return 0
 
     raise typer.Exit(first_failure((source,), work, str))
+
+
+def _comparison(reference: str) -> Callable[[bytes], dict[str, object]]:
+    """What compares streams with a file. Raises SignalError if that cannot be read."""
+    from inrcodec import media
+
+    if media.is_film(reference):
+        source = media.open_film(reference)
+        return lambda data: compare_film(source, data)
+    signal = media.read(reference)
+    return lambda data: compare(signal, data)
+
+
+def compare_film(reference: Frames, data: bytes) -> dict[str, object]:
+    """The measures of a film's stream, by name, computed group by group; raises as `compare`."""
+    import numpy as np
+
+    from inrcodec import metrics
+    from inrcodec.reader import Reader
+
+    reader, decode_seconds = Reader(data), 0.0
+    _check_alike(reference.spec, reader.spec, reader.part_start)
+    start, n_frames = reader.part_start or 0, reader.spec.grid[0]
+    mine = reference.groups(_FRAMES_AT_ONCE, start=start, stop=start + n_frames)
+    theirs = reader.film(n_frames=_FRAMES_AT_ONCE)
+    decibels = []
+    for part in mine:
+        began = time.monotonic()
+        decoded = next(theirs)
+        decode_seconds += time.monotonic() - began
+        decibels.append(metrics.frame_psnrs_db(part, decoded))
+    joined = np.concatenate(decibels)
+    exact = bool((joined >= metrics.EQUAL_FRAME_DB).all())
+    fields: dict[str, object] = {
+        "bytes": len(data),
+        "bpp": metrics.bpp(len(data), reader.spec),
+        "psnr_db": math.inf if exact else float(joined.mean()),
+        "frames": n_frames,
+        "decode_seconds": decode_seconds,
+    }
+    if reader.seconds is not None:
+        fields["kbps"] = metrics.kbps(len(data), reader.seconds)
+    return fields
 
 
 def compare(reference: Signal, data: bytes) -> dict[str, object]:
@@ -67,7 +112,7 @@ def compare(reference: Signal, data: bytes) -> dict[str, object]:
     if decoded.spec.kind is Kind.IMAGE:
         fields["ms_ssim"] = metrics.ms_ssim(reference, decoded)
     if decoded.spec.kind is Kind.AUDIO:
-        fields["kbps"] = metrics.kbps(len(data), decoded.spec)
+        fields["kbps"] = metrics.kbps(len(data), decoded.seconds or 0.0)
         fields["snr_db"] = metrics.snr_db(reference, decoded)
         fields["si_sdr_db"] = metrics.si_sdr_db(reference, decoded)
     fields["decode_seconds"] = decode_seconds
@@ -76,23 +121,26 @@ def compare(reference: Signal, data: bytes) -> dict[str, object]:
 
 def _matching(reference: Signal, decoded: Signal) -> Signal:
     """The part of the reference that was coded. Raises ConfigError if they cannot be compared."""
-    if reference.spec.kind is not decoded.spec.kind:
-        kinds = f"{reference.spec.kind.name.lower()}, the stream {decoded.spec.kind.name.lower()}"
+    start = None if decoded.part is None else decoded.part[0]
+    _check_alike(reference.spec, decoded.spec, start)
+    return reference if decoded.part is None else reference.cut(*decoded.part)
+
+
+def _check_alike(reference: SignalSpec, coded: SignalSpec, part_start: int | None) -> None:
+    """Raise ConfigError unless what was coded is the reference, or a part of it from a start on."""
+    if reference.kind is not coded.kind:
+        kinds = f"{reference.kind.name.lower()}, the stream {coded.kind.name.lower()}"
         raise ConfigError(f"the reference is {kinds}")
-    if decoded.part is not None:
-        start, stop = decoded.part
-        if stop > reference.spec.grid[0]:
-            raise ConfigError(
-                f"the stream holds {start}:{stop} of {reference.spec.grid[0]} samples"
-            )
-        reference = reference.cut(start, stop)
-    mine, theirs = (
-        (*s.spec.grid, s.spec.channels, s.spec.sample_format.name.lower())
-        for s in (reference, decoded)
-    )
+    grid = reference.grid
+    if part_start is not None:
+        stop = part_start + coded.grid[0]
+        if stop > grid[0]:
+            raise ConfigError(f"the stream holds {part_start}:{stop} of {grid[0]} samples")
+        grid = coded.grid[:1] + grid[1:]
+    mine = (*grid, reference.channels, reference.sample_format.name.lower())
+    theirs = (*coded.grid, coded.channels, coded.sample_format.name.lower())
     if mine != theirs:
         raise ConfigError(f"the reference is {mine}, the stream {theirs}")
-    return reference
 
 
 def _cell(value: object) -> str:

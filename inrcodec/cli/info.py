@@ -58,8 +58,14 @@ def describe(data: bytes) -> dict[str, object]:
     }
     if spec.sample_rate is not None:
         fields["sample_rate"] = spec.sample_rate
-        fields["duration_seconds"] = spec.seconds
-        fields["kbps"] = metrics.kbps(len(data), spec)
+    if spec.time_base is not None:
+        fields["time_base"] = str(spec.time_base)
+        fields["evenly_spaced"] = reader.times is None
+        fields["groups"] = reader.n_groups
+        fields["colour"] = None if meta.colour is None else meta.colour._asdict()
+    if reader.seconds is not None:
+        fields["duration_seconds"] = reader.seconds
+        fields["kbps"] = metrics.kbps(len(data), reader.seconds)
     if reader.part_start is not None:
         fields["part"] = [reader.part_start, reader.part_start + spec.grid[0]]
     return fields

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 from inrcodec.container.sections import DecodeLimits, Section, SectionId
 from inrcodec.errors import CorruptError, LimitError, SignalError
@@ -63,28 +61,25 @@ def read_metadata(sections: Mapping[int, Section], limits: DecodeLimits) -> Meta
     )
 
 
-def times_to_payload(times: NDArray[np.int64]) -> bytes:
+def times_to_payload(times: Sequence[int]) -> bytes:
     """When each frame of a film is shown, from the first on. Raises SignalError unless it rises."""
-    steps = np.diff(times)
-    if steps.size and not (steps.min() >= 1 and steps.max() <= MAX_VARINT):
+    steps = [after - before for before, after in pairwise(times)]
+    if not all(1 <= step <= MAX_VARINT for step in steps):
         raise SignalError(f"times of frames do not rise by steps in [1, {MAX_VARINT}]")
-    return zlib.compress(varints_to_bytes(*steps.tolist()), 9)
+    return zlib.compress(varints_to_bytes(*steps), 9)
 
 
-def read_times(section: Section, n_frames: int, limits: DecodeLimits) -> NDArray[np.int64]:
+def read_times(section: Section, n_frames: int, limits: DecodeLimits) -> tuple[int, ...]:
     """The times of frames, the first at 0. Raises BitstreamError."""
     data = _inflate(section, limits.max_metadata_bytes)
     if len(data) < n_frames - 1:
         raise CorruptError(f"TIMES is too short for {n_frames} frames", offset=section.start)
     reader = ByteReader(data, name="TIMES", base=section.start)
-    times = np.zeros(n_frames, np.int64)
-    for i in range(1, n_frames):
-        step = reader.varint()
-        if step == 0:
-            raise CorruptError(f"TIMES shows frame {i} at the time of the one before")
-        times[i] = times[i - 1] + step
+    steps = [reader.varint() for _ in range(1, n_frames)]
     reader.finish()
-    return times
+    if 0 in steps:
+        raise CorruptError(f"TIMES shows frame {steps.index(0) + 1} with the one before it")
+    return tuple(accumulate(steps, initial=0))
 
 
 def _read_colour(section: Section) -> Colour:

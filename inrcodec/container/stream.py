@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from inrcodec.container.carried import (
     metadata_to_payloads,
     read_metadata,
@@ -29,7 +26,7 @@ from inrcodec.container.sections import (
     read_sections,
 )
 from inrcodec.errors import CorruptError, LimitError
-from inrcodec.fields import ByteWriter
+from inrcodec.fields import ByteReader, ByteWriter
 from inrcodec.signal import Kind, Metadata, SignalSpec
 
 __all__ = ["Group", "Stream"]
@@ -60,12 +57,12 @@ class Group(NamedTuple):
         return writer.to_bytes()
 
     @staticmethod
-    def read(section: Section) -> Group:
+    def read(reader: ByteReader) -> Group:
         """The inverse of `to_bytes`. Raises BitstreamError."""
-        reader = section.reader()
+        offset = reader.offset
         n_frames, flags = reader.varint(), reader.u8()
         if n_frames == 0 or flags > _PREDICTED:
-            raise CorruptError(f"GROUP of {n_frames} frames, flags {flags}", offset=section.start)
+            raise CorruptError(f"GROUP of {n_frames} frames, flags {flags}", offset=offset)
         model = reader.take(reader.varint())
         symbols = reader.take(reader.bytes_left)
         sections = {int(SectionId.MODEL): model, int(SectionId.SYMBOLS): symbols}
@@ -86,7 +83,7 @@ class Stream:
     sections: Mapping[int, bytes] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
-    times: NDArray[np.int64] | None = None
+    times: tuple[int, ...] | None = None
     part_start: int | None = None
 
     def to_bytes(self) -> bytes:
@@ -119,7 +116,7 @@ class Stream:
         optional = {section.key: section for section in others if section.optional}
         required = [section for section in others if not section.optional]
         _check_required(required, spec)
-        groups = tuple(Group.read(one) for one in required if one.key == SectionId.GROUP)
+        groups = tuple(Group.read(one.reader()) for one in required if one.key == SectionId.GROUP)
         _check_groups(groups, spec, limits)
         times, part = optional.get(SectionId.TIMES), optional.get(SectionId.PART)
         return Stream(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +20,37 @@ from inrcodec.container import DecodeLimits
 from inrcodec.errors import ConfigError
 from inrcodec.signal import Signal, SignalSpec
 
-__all__ = ["Budget", "Cost", "FitGoal", "Representation", "Step", "Watch", "Window"]
+__all__ = ["Budget", "Cost", "FitGoal", "Piece", "Representation", "Step", "Watch", "Window"]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A run of samples on one axis: `start` <= i < `stop` of `size` that span the whole axis.
+    """`count` samples on one axis, of which the first is number `start` of `size` that span it.
 
-    Sample i lies at (i + 0.5) / size in [0, 1]. A size other than the coded one resamples the axis.
+    Sample i lies at (start + i + 0.5) / size of the axis. A size other than the coded one resamples
+    it; a run of frames seen from within its group of a film may begin, and end, between samples.
     """
 
-    size: int
-    start: int
-    stop: int
+    size: float
+    start: float
+    count: int
 
     @staticmethod
     def whole(size: int) -> Window:
         """Every sample of an axis."""
         return Window(size, 0, size)
 
+    @staticmethod
+    def span(size: int, start: int, stop: int) -> Window:
+        """The samples start <= i < stop of `size`."""
+        return Window(size, start, stop - start)
+
+    def finer(self, factor: int) -> Window:
+        """The same stretch in `factor` times as many samples."""
+        return Window(self.size * factor, self.start * factor, self.count * factor)
+
     def __len__(self) -> int:
-        return self.stop - self.start
+        return self.count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,11 +138,14 @@ class Representation(ABC):
         budget: Budget,
         *,
         start: Self | None = None,
+        base: Self | None = None,
         watch: Watch | None = None,
     ) -> Self:
         """Fit to a signal. `start` is an earlier fit of the same signal to go on from.
 
-        Ends early, with the best state so far, when the budget is cancelled.
+        `base` is the function of the frames before these: the fit has its shape, and is to be
+        stored as its difference to it. Ends early, with the best state so far, when the budget is
+        cancelled.
         """
 
     @abstractmethod
@@ -141,12 +154,26 @@ class Representation(ABC):
 
     @classmethod
     @abstractmethod
-    def unpack(cls, sections: Mapping[int, bytes], spec: SignalSpec, limits: DecodeLimits) -> Self:
-        """The inverse of `pack`, exact to the last symbol. Raises BitstreamError only."""
+    def unpack(
+        cls,
+        sections: Mapping[int, bytes],
+        spec: SignalSpec,
+        limits: DecodeLimits,
+        *,
+        base: Self | None = None,
+    ) -> Self:
+        """The inverse of `pack`, exact to the last symbol. Raises BitstreamError only.
+
+        `base`: as it was given to the fit.
+        """
 
     @abstractmethod
     def render(self, windows: tuple[Window, ...]) -> NDArray[np.float32]:
         """Values [*lengths of the windows, channels] on the [0, 1] scale; one window per axis."""
+
+    def pieces(self, windows: tuple[Window, ...]) -> Iterator[Piece]:
+        """This function and what it is to render: all of it."""
+        yield Piece(self, windows, slice(None))
 
     @abstractmethod
     def cost(self) -> Cost:
@@ -165,3 +192,11 @@ class Representation(ABC):
     @abstractmethod
     def iterations(self) -> int:
         """Iterations that its last fit took; 0 after `unpack`."""
+
+
+class Piece(NamedTuple):
+    """A function, the windows in which to render it, and where on the first axis these lie."""
+
+    function: Representation
+    windows: tuple[Window, ...]
+    where: slice

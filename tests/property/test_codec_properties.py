@@ -86,9 +86,9 @@ def test_a_window_holds_the_samples_of_the_whole(signal: Signal, name: str, data
     windows = []
     for size in signal.spec.grid:
         start = data.draw(st.integers(0, size - 1))
-        windows.append(Window(size, start, data.draw(st.integers(start + 1, size))))
+        windows.append(Window(size, start, data.draw(st.integers(1, size - start))))
     whole = representation.render(tuple(Window.whole(size) for size in signal.spec.grid))
-    part = whole[tuple(slice(window.start, window.stop) for window in windows)]
+    part = whole[tuple(slice(window.start, window.start + window.count) for window in windows)]
     np.testing.assert_allclose(representation.render(tuple(windows)), part, atol=1e-5)
 
 

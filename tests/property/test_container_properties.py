@@ -2,17 +2,19 @@
 
 import struct
 import zlib
+from fractions import Fraction
+from itertools import accumulate, pairwise
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from inrcodec.container import DecodeLimits, Stream, breakdown
+from inrcodec.container import DecodeLimits, Group, Stream, breakdown
 from inrcodec.entropy import Shape, SymbolDecoder, SymbolEncoder, Table, choose_table
 from inrcodec.errors import BitstreamError, CorruptError
 from inrcodec.quantize import MAX_SYMBOL, dequantize, nearest_index, quantize, step_size
-from inrcodec.signal import Kind, Metadata, SampleFormat, SignalSpec
+from inrcodec.signal import Colour, Kind, Metadata, SampleFormat, SignalSpec
 
 MAGIC = b"\x89INR\x00"
 LIMITS = DecodeLimits(max_metadata_bytes=1 << 12)
@@ -22,6 +24,8 @@ steady_few = settings(steady, max_examples=40)
 
 sizes = st.integers(1, 70)
 ranks = {Kind.IMAGE: st.just(2), Kind.AUDIO: st.just(1), Kind.VIDEO: st.just(3)}
+counts = st.integers(1, (1 << 32) - 1)
+time_bases = st.builds(Fraction, counts, counts)
 halves = st.floats(-65504, 65504, width=16)
 
 
@@ -39,6 +43,17 @@ def specs(draw: st.DrawFn) -> SignalSpec:
             (min(bounds), max(bounds)) if sample_format.is_float else sample_format.nominal_range
         ),
         sample_rate=draw(st.integers(1, (1 << 32) - 1)) if kind is Kind.AUDIO else None,
+        time_base=draw(time_bases) if kind is Kind.VIDEO else None,
+    )
+
+
+@st.composite
+def groups(draw: st.DrawFn, n_frames: int) -> tuple[Group, ...]:
+    cuts = {0, n_frames, *draw(st.lists(st.integers(1, n_frames), max_size=3))}
+    payloads = st.fixed_dictionaries({2: st.binary(max_size=9), 3: st.binary(max_size=9)})
+    return tuple(
+        Group(stop - start, start > 0 and draw(st.booleans()), draw(payloads))
+        for start, stop in pairwise(sorted(cuts))
     )
 
 
@@ -46,15 +61,24 @@ def specs(draw: st.DrawFn) -> SignalSpec:
 def streams(draw: st.DrawFn) -> Stream:
     some_bytes = st.none() | st.binary(max_size=20)
     dots = st.integers(0, 4_000_000).map(lambda thousandths: thousandths / 1000)
+    spec = draw(specs())
+    is_film, n_frames = spec.kind is Kind.VIDEO, spec.grid[0]
+    payloads = st.dictionaries(st.sampled_from([2, 3]), st.binary(max_size=30))
+    steps = st.lists(counts, min_size=n_frames - 1, max_size=n_frames - 1)
     return Stream(
-        spec=draw(specs()),
+        spec=spec,
         representation_id=draw(st.integers(0, 255)),
-        sections=draw(st.dictionaries(st.sampled_from([2, 3]), st.binary(max_size=30))),
+        sections={} if is_film else draw(payloads),
+        groups=draw(groups(n_frames)) if is_film else (),
+        times=tuple(accumulate(draw(steps), initial=0))
+        if is_film and draw(st.booleans())
+        else None,
         metadata=Metadata(
             icc=draw(some_bytes),
             exif=draw(some_bytes),
             xmp=draw(some_bytes),
             dpi=draw(st.none() | st.tuples(dots, dots)),
+            colour=draw(st.none() | st.just(Colour(1, 2, 9, 1))),
         ),
         part_start=draw(st.none() | st.integers(0, (1 << 32) - 1)),
     )

@@ -112,19 +112,20 @@ def test_the_same_seed_gives_the_same_file(name: str) -> None:
 def test_a_window_is_the_same_part_of_the_whole(name: str) -> None:
     stream, representation = codec.unpack(encoded(picture(20, 30), name, iterations=20).data)
     whole = codec.render(stream, representation)
-    windows = (Window(20, 3, 11), Window(30, 29, 30))
-    part = codec.render(stream, representation, windows=windows)
-    assert part.spec.grid == (8, 1)
-    assert np.abs(part.samples.astype(int) - whole.samples[3:11, 29:30]).max() <= 1
+    windows = (Window.span(20, 3, 11), Window.span(30, 29, 30))
+    part = codec.evaluate(representation, stream.spec, windows)
+    assert part.shape == (8, 1, 3)
+    assert np.abs(part.astype(int) - whole.samples[3:11, 29:30]).max() <= 1
 
 
 @both_families
 def test_samples_between_the_samples_continue_them(name: str) -> None:
     signal = Signal.image(np.tile(np.arange(0, 250, 10, dtype=np.uint8), (6, 1)))
     stream, representation = codec.unpack(encoded(signal, name, iterations=200).data)
-    twice = codec.render(stream, representation, windows=(Window.whole(6), Window.whole(50)))
-    assert twice.spec.grid == (6, 50)
-    means = twice.samples.reshape(6, 25, 2).mean(axis=2)
+    windows = Window.whole(6), Window.whole(50)
+    twice = codec.evaluate(representation, stream.spec, windows)
+    assert twice.shape == (6, 50, 1)
+    means = twice.reshape(6, 25, 2).mean(axis=2)
     assert np.abs(means - codec.render(stream, representation).samples[..., 0]).mean() < 8
 
 
@@ -201,7 +202,7 @@ def test_windows_are_held_to_the_limit_of_samples() -> None:
     stream, representation = codec.unpack(encoded(picture()).data)
     windows = (Window.whole(1 << 15), Window.whole(1 << 15))
     with pytest.raises(LimitError, match="samples are over"):
-        codec.render(stream, representation, windows=windows)
+        codec.evaluate(representation, stream.spec, windows)
 
 
 # --- decoding without the extra `fit` ------------------------------------------------------------

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from inrcodec.container import (
     ByteReader,
     ByteWriter,
     DecodeLimits,
+    Group,
     SectionId,
     Stream,
     breakdown,
@@ -51,6 +53,7 @@ def spec_of(kind: Kind, sample_format: SampleFormat, grid: tuple[int, ...]) -> S
         channels=2,
         value_range=(-1.5, 2.25) if sample_format.is_float else sample_format.nominal_range,
         sample_rate=44100 if kind is Kind.AUDIO else None,
+        time_base=Fraction(1001, 30000) if kind is Kind.VIDEO else None,
     )
 
 
@@ -83,6 +86,9 @@ def test_every_kind_and_format_comes_back(
     kind: Kind, grid: tuple[int, ...], sample_format: SampleFormat
 ) -> None:
     stream = image_stream(spec=spec_of(kind, sample_format, grid))
+    if kind is Kind.VIDEO:
+        groups = (Group(1, False, {2: b"m", 3: b""}), Group(2, True, {2: b"", 3: b"words"}))
+        stream = replace(stream, sections={}, groups=groups)
     assert Stream.from_bytes(stream.to_bytes()) == stream
 
 
@@ -220,7 +226,7 @@ def test_each_limit_is_kept(limits: DecodeLimits) -> None:
 def test_a_product_of_sizes_beyond_64_bits_is_over_the_limit() -> None:
     huge = b"\xff\xff\xff\xff\x0f"
     with pytest.raises(LimitError, match="samples are over"):
-        Stream.from_bytes(MAGIC + frame(1 | LAST, b"\x20\x07" + huge * 3 + b"\x01"))
+        Stream.from_bytes(MAGIC + frame(1 | LAST, b"\x20\x07" + huge * 3 + b"\x01" * 3))
 
 
 # --- what is refused: metadata -------------------------------------------------------------------

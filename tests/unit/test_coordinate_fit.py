@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -139,7 +140,12 @@ def test_one_to_four_axes_are_fitted(
     family: type[Representation], kind: Kind, grid: tuple[int, ...]
 ) -> None:
     spec = SignalSpec(
-        kind=kind, sample_format=SampleFormat.U8, grid=grid, channels=2, value_range=(0.0, 255.0)
+        kind=kind,
+        sample_format=SampleFormat.U8,
+        grid=grid,
+        channels=2,
+        value_range=(0.0, 255.0),
+        time_base=Fraction(1, 25) if kind is Kind.VIDEO else None,
     )
     places = np.indices(grid).sum(axis=0)
     samples = np.stack([places * 11, 255 - places * 9], axis=-1).astype(np.uint8)

@@ -132,7 +132,6 @@ def test_a_target_out_of_reach_gives_the_best_file_and_says_so() -> None:
 def test_a_result_tells_of_its_own_file() -> None:
     result = encode(photograph(), iterations=7)
     assert np.array_equal(result.signal.samples, codec.decode(result.data).samples)
-    assert sum(result.breakdown.values()) == len(result.data)
     assert (result.model, result.iterations, result.cancelled) == ("hashgrid", 7, False)
     assert result.seconds > 0.0
 

@@ -5,8 +5,8 @@ import pytest
 
 import inrcodec
 from inrcodec.errors import ConfigError
-from inrcodec.reader import frames_of
 from inrcodec.signal import Metadata, Signal
+from inrcodec.views import frames_of
 
 HEIGHT, WIDTH, RATE = 21, 34, 8000
 

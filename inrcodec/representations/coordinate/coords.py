@@ -16,7 +16,7 @@ __all__ = ["axis_coords", "point_coords"]
 
 def axis_coords(window: Window) -> NDArray[np.float32]:
     """Coordinates [len(window)] of the samples of one axis."""
-    index = np.arange(window.start, window.stop, dtype=np.float64)
+    index = window.start + np.arange(window.count, dtype=np.float64)
     return ((index + 0.5) / window.size).astype(np.float32)
 
 

@@ -59,9 +59,13 @@ class CoordinateRepresentation(Representation):
         budget: Budget,
         *,
         start: Self | None = None,
+        base: Self | None = None,
         watch: Watch | None = None,
     ) -> Self:
-        """Fit to a signal; a fitted `start` keeps its network. Raises ConfigError, SignalError."""
+        """Fit to a signal; `start` and `base` keep their network.
+
+        Raises ConfigError, SignalError.
+        """
         fit = _import_fit()
         spec = signal.spec
         if len(spec.grid) > 4:
@@ -69,9 +73,10 @@ class CoordinateRepresentation(Representation):
         if not isinstance(config, cls.Config):
             raise ConfigError(f"{cls.name} takes a {cls.Config.__name__}, got {config!r}")
         values = spec.to_unit(signal.samples).reshape(spec.n_points, spec.channels)
-        network = cls.network_for(config, spec, goal) if start is None else start.packed.network
+        given, before = start or base, None if base is None else base.packed.alone()
+        network = cls.network_for(config, spec, goal) if given is None else given.packed.network
         _check_within_limits(network, spec)
-        output = OutputScale.of(values) if start is None else start.packed.output
+        output = OutputScale.of(values) if given is None else given.packed.output
         data = fit.FitData(
             grid=spec.grid, targets=output.to_targets(values), mse_scale=output.factor**2
         )
@@ -80,7 +85,7 @@ class CoordinateRepresentation(Representation):
         fitted = fit.fit_network(
             network, data, goal, budget, recipe=cls.recipe, start=earlier, watch=watch
         )
-        packed = Packed(network, output, fitted.step_indices, fitted.symbols)
+        packed = Packed(network, output, fitted.step_indices, fitted.symbols, before)
         return cls(spec, packed, fitted)
 
     def pack(self) -> dict[int, bytes]:
@@ -88,9 +93,18 @@ class CoordinateRepresentation(Representation):
         return self.packed.to_sections()
 
     @classmethod
-    def unpack(cls, sections: Mapping[int, bytes], spec: SignalSpec, limits: DecodeLimits) -> Self:
+    def unpack(
+        cls,
+        sections: Mapping[int, bytes],
+        spec: SignalSpec,
+        limits: DecodeLimits,
+        *,
+        base: Self | None = None,
+    ) -> Self:
         """The inverse of `pack`. Raises BitstreamError."""
-        return cls(spec, Packed.from_sections(sections, cls.network_family, spec, limits))
+        before = None if base is None else base.packed.alone()
+        packed = Packed.from_sections(sections, cls.network_family, spec, limits, base=before)
+        return cls(spec, packed)
 
     def render(self, windows: tuple[Window, ...]) -> NDArray[np.float32]:
         """Values [*grid, channels] on the [0, 1] scale, evaluated in parts on all cores."""

@@ -1,0 +1,232 @@
+"""What `encode` does with each input: read, fit, write, tell."""
+
+from __future__ import annotations
+
+import threading
+import time as clock
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inrcodec import files
+from inrcodec.cli._interrupt import EXIT_INTERRUPTED, ending_fit
+from inrcodec.cli._parse import FrameSpan, Span
+from inrcodec.cli._progress import watching
+from inrcodec.cli._report import Report, first_failure, say
+from inrcodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from inrcodec.representations.base import Watch
+    from inrcodec.request import EncodeRequest
+    from inrcodec.signal import Signal
+
+__all__ = ["Task", "encode_files"]
+
+EXIT_NOT_REACHED = 5
+_LEAST_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What to do with each input. The part to encode: `seconds` of a sound, `frames` of a film."""
+
+    request: EncodeRequest
+    seconds: Span | None
+    frames: FrameSpan | None
+    force: bool
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """`folder`: to be made before the output is written."""
+
+    source: str
+    output: str
+    folder: Path | None
+    n_left: int
+
+
+def encode_files(sources: Sequence[str], output: str, task: Task, *, started: float) -> int:
+    """Encode each source, and give the exit code of the first that failed.
+
+    `started`: time.monotonic() when the command began; its seconds are shared among the sources.
+    Outputs that cannot be written are refused before any work.
+    """
+    jobs = _plan(sources, output, force=task.force)
+    seconds = task.request.seconds
+    deadline = None if seconds is None else started + seconds
+
+    def work(job: _Job) -> int:
+        request = task.request
+        if deadline is not None:
+            share = (deadline - clock.monotonic()) / job.n_left
+            request = replace(request, seconds=max(share, _LEAST_SECONDS))
+        return _encode_one(job, replace(task, request=request))
+
+    return first_failure(jobs, work, lambda job: job.source)
+
+
+def _plan(sources: Sequence[str], output: str, *, force: bool) -> list[_Job]:
+    """Which input becomes which output. Raises ConfigError for outputs that cannot be written."""
+    into_folder = output.endswith("/") or (output != "-" and Path(output).is_dir())
+    if len(sources) > 1 and not into_folder:
+        raise ConfigError(f"{len(sources)} inputs need a folder for -o, not {output}")
+    folder = Path(output) if into_folder else None
+    outputs = [output] if folder is None else _outputs_in(folder, sources)
+    if folder is None or folder.exists():
+        for path in outputs:
+            files.check_writable(path, force=force)
+    else:
+        _check_can_be_made(folder)
+    pairs = zip(sources, outputs, strict=True)
+    return [_Job(*pair, folder, len(sources) - i) for i, pair in enumerate(pairs)]
+
+
+def _outputs_in(folder: Path, sources: Sequence[str]) -> list[str]:
+    """The stream of each source in a folder. Raises ConfigError for two of one name."""
+    if "-" in sources:
+        raise ConfigError(f"standard input has no name for a stream in {folder}")
+    outputs = [str(folder / f"{_name_of(source)}.inr") for source in sources]
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise ConfigError(f"several inputs would become {path}")
+    return outputs
+
+
+def _name_of(source: str) -> str:
+    """The name that an input gives its stream; a sequence of images has that of its folder."""
+    path = Path(source)
+    return path.parent.resolve().name if "%" in path.name else path.stem
+
+
+def _check_can_be_made(folder: Path) -> None:
+    """Raise ConfigError for a folder that there is no place for."""
+    whole = folder.absolute()
+    missing = [path for path in (whole, *whole.parents) if not path.exists()]
+    files.check_writable(missing[-1], force=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outcome:
+    """A stream, what is measured of it, and how its making ended."""
+
+    data: bytes
+    measured: Mapping[str, object]
+    reached: bool
+    cancelled: bool
+    effort: Mapping[str, object]
+
+
+def _encode_one(job: _Job, task: Task) -> int:
+    from inrcodec import media
+
+    work = _encode_film if media.is_film(job.source) else _encode_signal
+    with ending_fit() as cancel:
+        with watching(Path(job.source).name, quiet=task.report.silent) as watch:
+            outcome = work(job, task, watch, cancel)
+        if job.folder is not None:
+            job.folder.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(job.output, outcome.data, force=task.force)
+    _show(job, outcome, task.report)
+    if outcome.cancelled:
+        say(f"interrupted; {job.output} holds the best so far")
+        return EXIT_INTERRUPTED
+    if not outcome.reached:
+        target = task.request.target
+        say(f"{target.measure} {target.value:g} was not reached; {job.output} holds the best")
+    if cancel.is_set():  # too late to end the fit, but not to end the command
+        return EXIT_INTERRUPTED
+    return 0 if outcome.reached else EXIT_NOT_REACHED
+
+
+def _encode_signal(job: _Job, task: Task, watch: Watch | None, cancel: threading.Event) -> _Outcome:
+    from inrcodec import media
+
+    started = clock.monotonic()
+    signal = _part_of(media.read(job.source), task)
+
+    from inrcodec import metrics
+    from inrcodec.rate import encode_to_target
+
+    result = encode_to_target(signal, task.request, started=started, watch=watch, cancel=cancel)
+    n_bytes = len(result.data)
+    measured: dict[str, object] = {
+        "bytes": n_bytes,
+        "bpp": metrics.bpp(n_bytes, signal.spec),
+        "psnr_db": metrics.psnr_db(signal, result.signal),
+    }
+    if signal.seconds is not None:
+        measured["kbps"] = metrics.kbps(n_bytes, signal.seconds)
+        measured["snr_db"] = metrics.snr_db(signal, result.signal)
+    effort = {
+        "seconds": result.seconds,
+        "iterations": result.iterations,
+        "model": result.model,
+    }
+    return _Outcome(
+        data=result.data,
+        measured=measured,
+        reached=result.reached,
+        cancelled=result.cancelled,
+        effort=effort,
+    )
+
+
+def _encode_film(job: _Job, task: Task, watch: Watch | None, cancel: threading.Event) -> _Outcome:
+    from inrcodec import media, metrics
+    from inrcodec.film import encode_film
+
+    started = clock.monotonic()
+    if task.seconds is not None:
+        raise ConfigError("--seconds is for sound, not for film; --frames cuts it")
+    with media.open_film(job.source) as source:
+        result = encode_film(
+            source, task.request, span=task.frames, started=started, watch=watch, cancel=cancel
+        )
+    n_bytes = len(result.data)
+    measured: dict[str, object] = {
+        "bytes": n_bytes,
+        "bpp": metrics.bpp(n_bytes, result.spec),
+        "psnr_db": result.psnr_db,
+        "frames": result.spec.grid[0],
+    }
+    effort = {"seconds": result.seconds, "iterations": result.iterations, "model": result.model}
+    return _Outcome(
+        data=result.data,
+        measured=measured,
+        reached=result.reached,
+        cancelled=result.cancelled,
+        effort=effort,
+    )
+
+
+def _part_of(signal: Signal, task: Task) -> Signal:
+    from inrcodec.views import frames_of
+
+    kind = signal.spec.kind.name.lower()
+    if task.frames is not None:
+        raise ConfigError(f"--frames is for film, not for {kind}")
+    if task.seconds is None:
+        return signal
+    rate = signal.spec.sample_rate
+    if rate is None:
+        raise ConfigError(f"--seconds is for sound, not for {kind}")
+    return signal.cut(*frames_of(task.seconds, rate, signal.spec.grid[0]))
+
+
+def _show(job: _Job, outcome: _Outcome, report: Report) -> None:
+    from inrcodec.container import breakdown
+
+    fields: dict[str, object] = {"input": job.source, "output": job.output, **outcome.measured}
+    fields |= {**outcome.effort, "reached": outcome.reached, "breakdown": breakdown(outcome.data)}
+    report.show(fields, _summary(fields))
+
+
+def _summary(fields: Mapping[str, object]) -> str:
+    measured = "{bpp:.3f} bpp, {psnr_db:.2f} dB"
+    if "kbps" in fields:
+        measured = "{kbps:.2f} kbps, SNR {snr_db:.2f} dB"
+    effort = "{model}, {iterations} iterations, {seconds:.1f} s"
+    return f"{{input}} -> {{output}}: {{bytes}} bytes, {measured}, {effort}".format(**fields)
