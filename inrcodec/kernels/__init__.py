@@ -7,7 +7,7 @@ types at hand; `dispatch.py` holds that choice. torch is imported only when a to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -91,7 +91,8 @@ def quantize_forward(
     last two are 0. The weights y * step are written to `weights` [n]. Contiguous arrays on the CPU;
     of float32 they are worked on natively where that is built. Raises ConfigError for other shapes.
     """
-    arrays = _check_vectors(quantizer, units, *(a for a in (base, weights) if a is not None))
+    arrays: list[Any] = [array for array in (units, base, weights) if array is not None]
+    _check_vectors(quantizer, arrays)
     if _runs_natively(arrays):
         return native.quantize_forward(units, quantizer, base, weights)
     return reference_quantize.quantize_forward(units, quantizer, base=base, weights=weights)
@@ -114,30 +115,31 @@ def quantize_step(
     derivative of loss and cost by the step, and the sum of those by the units, which is finite
     if all are. Arrays as of `quantize_forward`. Raises ConfigError for other shapes.
     """
-    arrays = _check_vectors(quantizer, *state, *(() if base is None else (base,)))
+    arrays: list[Any] = [array for array in (*state, base) if array is not None]
+    _check_vectors(quantizer, arrays)
     if sum(gradient.shape[0] for gradient in gradients) != quantizer.n_values:
         got = [gradient.shape[0] for gradient in gradients]
         raise ConfigError(f"quantize: gradients must have {quantizer.n_values} values, got {got}")
     if slopes.shape != (len(quantizer.sizes), 4):
         raise ConfigError(f"quantize: slopes must be [tensors, 4], got {list(slopes.shape)}")
-    if _runs_natively((*arrays, *gradients)):
-        options = {"slopes": slopes, "adam": adam, "base": base}
-        return native.quantize_step(gradients, state, quantizer, **options)
+    if _runs_natively([*arrays, *gradients]):
+        return native.quantize_step(
+            gradients, state, quantizer, slopes=slopes, adam=adam, base=base
+        )
     xp = array_namespace(*gradients)
     return reference_quantize.quantize_step(
         xp.concat(tuple(gradients)), state, quantizer, slopes=slopes, adam=adam, base=base
     )
 
 
-def _check_vectors(quantizer: Quantizer, *arrays: Array) -> tuple[Array, ...]:
+def _check_vectors(quantizer: Quantizer, arrays: list[Any]) -> None:
     for array in arrays:
         if tuple(array.shape) != (quantizer.n_values,):
             shape = list(array.shape)
             raise ConfigError(f"quantize: arrays must be [{quantizer.n_values}], got {shape}")
-    return arrays
 
 
-def _runs_natively(arrays: tuple[Array, ...]) -> bool:
+def _runs_natively(arrays: list[Any]) -> bool:
     return dispatch.native() is not None and all(
         str(array.dtype).endswith("float32") for array in arrays
     )

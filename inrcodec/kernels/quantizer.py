@@ -1,4 +1,4 @@
-"""What the kernels of a fit are told: how a vector of values is quantized, and how Adam moves it."""
+"""What the kernels of a fit are told: how values are quantized, and how Adam moves them."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ arXiv:1308.3432.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import array_api_compat
 import numpy as np
@@ -45,7 +45,7 @@ def quantize_forward(
     xp = array_api_compat.array_namespace(units)
     sums = np.zeros((len(quantizer.sizes), 4))
     for tensor, chunk in _chunks(quantizer):
-        _, y = _quantize(xp, units, chunk, quantizer, tensor)
+        _, y = _quantize(units, chunk, quantizer, tensor)
         if weights is not None:
             weights[chunk] = y * quantizer.steps[tensor]
         sums[tensor, :2] += _size_and_square(xp, y)
@@ -72,7 +72,7 @@ def quantize_step(
     sums = np.zeros((len(quantizer.sizes), 2))
     for tensor, chunk in _chunks(quantizer):
         rate, step = quantizer.rates[tensor], quantizer.steps[tensor]
-        x, y = _quantize(xp, state[0], chunk, quantizer, tensor)
+        x, y = _quantize(state[0], chunk, quantizer, tensor)
         size, square, off, difference = (float(slope) / step for slope in slopes[tensor])
         prices = size * xp.sign(y) + 2.0 * square * y
         if base is not None:
@@ -85,7 +85,7 @@ def quantize_step(
     return sums
 
 
-def noise(xp: ModuleType, first: int, count: int, keys: tuple[int, int]) -> Array:
+def noise(xp: ModuleType, first: int, count: int, keys: tuple[int, int]) -> Any:
     """Numbers first ... first + count - 1 of a sequence uniform in [-1/2, 1/2), as int64 / 2^24.
 
     Each is a hash of its own place. Source: the mixer "lowbias32" of Wellons 2018,
@@ -94,8 +94,7 @@ def noise(xp: ModuleType, first: int, count: int, keys: tuple[int, int]) -> Arra
     bits = xp.arange(first, first + count, dtype=xp.int64) ^ keys[0]
     bits = ((bits ^ (bits >> 16)) * _FACTORS[0] & _MASK) ^ keys[1]
     bits = (bits ^ (bits >> 15)) * _FACTORS[1] & _MASK
-    hashed: Array = ((bits ^ (bits >> 16)) >> 8) - (1 << 23)
-    return hashed
+    return ((bits ^ (bits >> 16)) >> 8) - (1 << 23)
 
 
 def _chunks(quantizer: Quantizer) -> Iterator[tuple[int, slice]]:
@@ -107,10 +106,9 @@ def _chunks(quantizer: Quantizer) -> Iterator[tuple[int, slice]]:
         begin += size
 
 
-def _quantize(
-    xp: ModuleType, units: Array, chunk: slice, quantizer: Quantizer, tensor: int
-) -> tuple[Array, Array]:
+def _quantize(units: Array, chunk: slice, quantizer: Quantizer, tensor: int) -> tuple[Array, Array]:
     """x and y."""
+    xp = array_api_compat.array_namespace(units)
     x = units[chunk] * quantizer.rates[tensor] / quantizer.steps[tensor]
     if quantizer.rounding == "hard":
         return x, xp.round(x)

@@ -151,7 +151,7 @@ def test_derivatives_are_those_of_autograd(
     by_units = np.array([part.sum() for part in torch.split(units.grad, sizes)])
     scale = np.abs(units.grad.numpy()).sum()
     np.testing.assert_allclose(got["by"][:, 1], by_units, rtol=0, atol=1e-12 * scale)
-    scale = np.abs((arrays["gradient"] * y.detach().numpy())).sum() + np.abs(got["by"]).sum()
+    scale = np.abs(arrays["gradient"] * y.detach().numpy()).sum() + np.abs(got["by"]).sum()
     np.testing.assert_allclose(got["by"][:, 0], steps.grad, rtol=0, atol=1e-12 * scale)
     mean = (1.0 - ADAM.beta1) * units.grad.numpy()
     np.testing.assert_allclose(got["state"][1], mean, rtol=0, atol=1e-12 * np.abs(mean).max())
