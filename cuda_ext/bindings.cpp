@@ -3,13 +3,16 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
 #include "common/instruction_sets.h"
 #include "common/mlp_checks.h"
+#include "common/quantize_checks.h"
 
 namespace nb = nanobind;
 using namespace inrcodec;
@@ -176,6 +179,77 @@ void gradients_of_mlp(const Input& gradient, const Input& x, const Input& parame
     mlp_gradients(mlp, call, n_threads);
 }
 
+// --- quantize ------------------------------------------------------------------------------------
+
+using Numbers = std::vector<double>;
+using Keys = std::pair<uint32_t, uint32_t>;
+
+// What both functions are told of the tensors and their rounding.
+struct Quantized {
+    std::vector<QuantizeRun> runs;
+    QuantizeCall call;
+};
+
+Quantized check_quantized(const Sizes& sizes, const Scales& rates, const Scales& steps,
+                          const std::string& rounding, const Keys& keys) {
+    Quantized quantized{check_runs(sizes, rates, steps), {}};
+    quantized.call.rounding = check_rounding(rounding);
+    quantized.call.keys[0] = keys.first;
+    quantized.call.keys[1] = keys.second;
+    return quantized;
+}
+
+template <typename NdArray>
+float* check_values(const Quantized& quantized, const char* name, const NdArray& from) {
+    const Array array = describe(name, from);
+    check_values(quantized.runs, array);
+    return floats(array);
+}
+
+// Returns the sums, kForwardSums of each tensor.
+Numbers forward_of_quantize(const Input& units, const Sizes& sizes, const Scales& rates,
+                            const Scales& steps, const std::string& rounding, const Keys& keys,
+                            const std::optional<Input>& base, const std::optional<Output>& weights,
+                            int n_threads) {
+    Quantized quantized = check_quantized(sizes, rates, steps, rounding, keys);
+    QuantizeCall& call = quantized.call;
+    call.units = check_values(quantized, "units", units);
+    if (base) call.base = check_values(quantized, "base", *base);
+    if (weights) call.weights = check_values(quantized, "weights", *weights);
+    check_threads(kQuantizeOp, n_threads);
+    Numbers sums(quantized.runs.size() * kForwardSums);
+    const nb::gil_scoped_release released;
+    quantize_forward(quantized.runs.data(), static_cast<int>(sizes.size()), call, sums.data(),
+                     n_threads);
+    return sums;
+}
+
+// Returns the sums, kStepSums of each tensor.
+Numbers step_of_quantize(const std::vector<Input>& gradients, const Output& units,
+                         const Output& mean, const Output& square, const Sizes& sizes,
+                         const Scales& rates, const Scales& steps, const std::string& rounding,
+                         const Keys& keys, const std::optional<Input>& base, const Scales& slopes,
+                         const std::tuple<double, double, double, double, int64_t>& adam,
+                         int n_threads) {
+    Quantized quantized = check_quantized(sizes, rates, steps, rounding, keys);
+    QuantizeCall& call = quantized.call;
+    call.units = check_values(quantized, "units", units);
+    call.mean = check_values(quantized, "mean", mean);
+    call.square = check_values(quantized, "square", square);
+    if (base) call.base = check_values(quantized, "base", *base);
+    check_slopes(quantized.runs, slopes);
+    std::vector<Array> arrays;
+    for (const Input& gradient : gradients) arrays.push_back(describe("a gradient", gradient));
+    check_gradients(quantized.runs, arrays);
+    call.adam = std::apply(check_adam, adam);
+    check_threads(kQuantizeOp, n_threads);
+    Numbers sums(quantized.runs.size() * kStepSums);
+    const nb::gil_scoped_release released;
+    quantize_step(quantized.runs.data(), static_cast<int>(sizes.size()), call, sums.data(),
+                  n_threads);
+    return sums;
+}
+
 }  // namespace
 
 // clang-format off
@@ -195,6 +269,11 @@ NB_MODULE(_native, m) {
     m.def("mlp_gradients", &gradients_of_mlp, "gradient"_a, "x"_a, "parameters"_a, "sizes"_a,
           "has_bias"_a, "activation"_a, "parameters_gradient"_a, "x_gradient"_a.none(),
           "n_threads"_a);
+    m.def("quantize_forward", &forward_of_quantize, "units"_a, "sizes"_a, "rates"_a, "steps"_a,
+          "rounding"_a, "keys"_a, "base"_a.none(), "weights"_a.none(), "n_threads"_a);
+    m.def("quantize_step", &step_of_quantize, "gradients"_a, "units"_a, "mean"_a, "square"_a,
+          "sizes"_a, "rates"_a, "steps"_a, "rounding"_a, "keys"_a, "base"_a.none(), "slopes"_a,
+          "adam"_a, "n_threads"_a);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);

@@ -7,6 +7,7 @@
 
 #include "grid_kernels.h"
 #include "mlp_kernels.h"
+#include "quantize_kernels.h"
 
 namespace inrcodec {
 
@@ -21,5 +22,6 @@ void use_instruction_set(const std::string& name);
 
 const GridKernels& grid_kernels();
 const MlpKernels& mlp_kernels();
+const QuantizeKernels& quantize_kernels();
 
 }  // namespace inrcodec

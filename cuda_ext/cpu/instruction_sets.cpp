@@ -10,6 +10,7 @@ struct Variant {
     const char* name;
     const GridKernels* grid;
     const MlpKernels* mlp;
+    const QuantizeKernels* quantize;
     bool (*runs_here)();
 };
 
@@ -29,10 +30,10 @@ bool has_avx512() {
 #endif
 
 constexpr Variant kVariants[] = {
-    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, always},
+    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline, always},
 #if defined(INRCODEC_X86_VARIANTS)
-    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, has_avx2},
-    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, has_avx512},
+    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, has_avx2},
+    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512, has_avx512},
 #endif
 };
 
@@ -77,6 +78,10 @@ const GridKernels& grid_kernels() {
 
 const MlpKernels& mlp_kernels() {
     return *chosen().load()->mlp;
+}
+
+const QuantizeKernels& quantize_kernels() {
+    return *chosen().load()->quantize;
 }
 
 }  // namespace inrcodec

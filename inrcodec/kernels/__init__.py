@@ -7,16 +7,18 @@ types at hand; `dispatch.py` holds that choice. torch is imported only when a to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels import dispatch, native, reference, reference_quantize
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel
 from inrcodec.kernels.perceptron import Activation, Perceptron
+from inrcodec.kernels.quantizer import AdamStep, Quantizer, Rounding
 
 if TYPE_CHECKING:
     import torch
@@ -27,11 +29,16 @@ else:
 
 __all__ = [
     "Activation",
+    "AdamStep",
     "GridGeometry",
     "GridLevel",
+    "Quantizer",
+    "Rounding",
     "backend",
     "grid_encode",
     "mlp",
+    "quantize_forward",
+    "quantize_step",
     "set_backend",
     "set_threads",
     "threads",
@@ -73,6 +80,69 @@ def mlp(
     from inrcodec.kernels import torch_mlp  # imports torch
 
     return torch_mlp.mlp(x, shape.runs(weights, biases), shape)
+
+
+def quantize_forward(
+    units: Array, quantizer: Quantizer, *, base: Array | None = None, weights: Array | None = None
+) -> NDArray[np.float64]:
+    """The sums [tensors, 4] of |y|, y^2, |d| and d^2 of the symbols y of `units` [n].
+
+    `reference_quantize.py` says what they are; d = y - `base` [n], whole numbers, without which the
+    last two are 0. The weights y * step are written to `weights` [n]. Contiguous arrays on the CPU;
+    of float32 they are worked on natively where that is built. Raises ConfigError for other shapes.
+    """
+    arrays: list[Any] = [array for array in (units, base, weights) if array is not None]
+    _check_vectors(quantizer, arrays)
+    if _runs_natively(arrays):
+        return native.quantize_forward(units, quantizer, base, weights)
+    return reference_quantize.quantize_forward(units, quantizer, base=base, weights=weights)
+
+
+def quantize_step(
+    gradients: Sequence[Array],
+    state: tuple[Array, Array, Array],
+    quantizer: Quantizer,
+    *,
+    slopes: NDArray[np.float64],
+    adam: AdamStep,
+    base: Array | None = None,
+) -> NDArray[np.float64]:
+    """Move `state`, units [n] and Adam's mean and square of their gradient, one step downhill.
+
+    `gradients`: of a loss by the weights, vectors of one tensor or several neighbours each, all n
+    values together. `slopes` [tensors, 4]: of what the bits cost, by each sum of
+    `quantize_forward`, as called with the same `quantizer` and `base`. Gives [tensors, 2]: the
+    derivative of loss and cost by the step, and the sum of those by the units, which is finite
+    if all are. Arrays as of `quantize_forward`. Raises ConfigError for other shapes.
+    """
+    arrays: list[Any] = [array for array in (*state, base) if array is not None]
+    _check_vectors(quantizer, arrays)
+    if sum(gradient.shape[0] for gradient in gradients) != quantizer.n_values:
+        got = [gradient.shape[0] for gradient in gradients]
+        raise ConfigError(f"quantize: gradients must have {quantizer.n_values} values, got {got}")
+    if slopes.shape != (len(quantizer.sizes), 4):
+        raise ConfigError(f"quantize: slopes must be [tensors, 4], got {list(slopes.shape)}")
+    if _runs_natively([*arrays, *gradients]):
+        return native.quantize_step(
+            gradients, state, quantizer, slopes=slopes, adam=adam, base=base
+        )
+    xp = array_namespace(*gradients)
+    return reference_quantize.quantize_step(
+        xp.concat(tuple(gradients)), state, quantizer, slopes=slopes, adam=adam, base=base
+    )
+
+
+def _check_vectors(quantizer: Quantizer, arrays: list[Any]) -> None:
+    for array in arrays:
+        if tuple(array.shape) != (quantizer.n_values,):
+            shape = list(array.shape)
+            raise ConfigError(f"quantize: arrays must be [{quantizer.n_values}], got {shape}")
+
+
+def _runs_natively(arrays: list[Any]) -> bool:
+    return dispatch.native() is not None and all(
+        str(array.dtype).endswith("float32") for array in arrays
+    )
 
 
 def _apply_to_arrays(

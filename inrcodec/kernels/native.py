@@ -6,6 +6,7 @@ again. Results are written to `out`, which the caller allocates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -16,13 +17,21 @@ from numpy.typing import NDArray
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
 from inrcodec.kernels.perceptron import Perceptron
+from inrcodec.kernels.quantizer import AdamStep, Quantizer
 
 if TYPE_CHECKING:
     import torch
 
     Array = NDArray[np.floating] | torch.Tensor
 
-__all__ = ["call_on_cpu", "call_on_gpu", "mlp_forward", "mlp_gradients"]
+__all__ = [
+    "call_on_cpu",
+    "call_on_gpu",
+    "mlp_forward",
+    "mlp_gradients",
+    "quantize_forward",
+    "quantize_step",
+]
 
 
 def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
@@ -52,6 +61,34 @@ def mlp_gradients(
 ) -> None:
     """Gradients of the parameters, and of x unless that is None; from gradient, x, parameters."""
     _module().mlp_gradients(*inputs, *astuple(shape), *out, dispatch.threads())
+
+
+def quantize_forward(
+    units: Array, quantizer: Quantizer, base: Array | None, weights: Array | None
+) -> NDArray[np.float64]:
+    """Write the weights unless None, and give the sums [tensors, 4]."""
+    options = (*_fields(quantizer), base, weights, dispatch.threads())
+    return np.array(_module().quantize_forward(units, *options)).reshape(-1, 4)
+
+
+def quantize_step(
+    gradients: Sequence[Array],
+    state: tuple[Array, Array, Array],
+    quantizer: Quantizer,
+    *,
+    slopes: NDArray[np.float64],
+    adam: AdamStep,
+    base: Array | None,
+) -> NDArray[np.float64]:
+    """Move units and moments, and give the sums [tensors, 2]; a gradient holds whole tensors."""
+    options = (base, slopes.ravel().tolist(), astuple(adam), dispatch.threads())
+    sums = _module().quantize_step(list(gradients), *state, *_fields(quantizer), *options)
+    return np.array(sums).reshape(-1, 2)
+
+
+def _fields(quantizer: Quantizer) -> tuple[object, ...]:
+    sizes, rates, steps, rounding, _ = astuple(quantizer)
+    return sizes, rates, steps, rounding, quantizer.keys
 
 
 def _module() -> ModuleType:

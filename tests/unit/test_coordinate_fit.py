@@ -20,6 +20,8 @@ from inrcodec.quantize import dequantize
 from inrcodec.representations.base import Budget, FitGoal, Representation, Step
 from inrcodec.representations.coordinate.hashgrid import HashGrid, HashGridConfig
 from inrcodec.representations.coordinate.network import Network, TensorSpec
+from inrcodec.representations.coordinate.points import FitData
+from inrcodec.representations.coordinate.recipe import Recipe
 from inrcodec.representations.coordinate.siren import Siren, SirenConfig
 from inrcodec.signal import Kind, SampleFormat, Signal, SignalSpec
 
@@ -289,8 +291,8 @@ class Chaos(Growth):
 def fit_growth(network: Growth) -> fit.Fitted:
     """Fit exp(2 x)."""
     x = (np.arange(50, dtype=np.float32)[:, None] + 0.5) / 50
-    data = fit.FitData(grid=(50,), targets=np.exp(2 * x), mse_scale=1.0)
-    recipe = fit.Recipe(batch_points=64, hard_from=0.5, soft="free")
+    data = FitData(grid=(50,), targets=np.exp(2 * x), mse_scale=1.0)
+    recipe = Recipe(batch_points=64, hard_from=0.5, soft="free")
     return fit.fit_network(network, data, GOAL, Budget(iterations=200), recipe=recipe)
 
 

@@ -22,7 +22,8 @@ from inrcodec.errors import ConfigError, MissingExtraError, SignalError
 from inrcodec.representations.base import Budget, Cost, FitGoal, Representation, Watch, Window
 from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
-from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.pack import Packed
+from inrcodec.representations.coordinate.points import FitData, SampleTargets, output_scale
 from inrcodec.representations.coordinate.recipe import Recipe
 from inrcodec.signal import Signal, SignalSpec
 
@@ -72,18 +73,22 @@ class CoordinateRepresentation(Representation):
             raise SignalError(f"{cls.name} takes 1 to 4 axes, got {len(spec.grid)}")
         if not isinstance(config, cls.Config):
             raise ConfigError(f"{cls.name} takes a {cls.Config.__name__}, got {config!r}")
-        values = spec.to_unit(signal.samples).reshape(spec.n_points, spec.channels)
         given, before = start or base, None if base is None else base.packed.alone()
         network = cls.network_for(config, spec, goal) if given is None else given.packed.network
         _check_within_limits(network, spec)
-        output = OutputScale.of(values) if given is None else given.packed.output
-        data = fit.FitData(
-            grid=spec.grid, targets=output.to_targets(values), mse_scale=output.factor**2
-        )
-        del values
+        output = output_scale(signal) if given is None else given.packed.output
+        targets = SampleTargets(signal, output)
+        data = FitData(grid=spec.grid, targets=targets, mse_scale=output.factor**2)
         earlier = None if start is None else start.fitted
         fitted = fit.fit_network(
-            network, data, goal, budget, recipe=cls.recipe, start=earlier, watch=watch
+            network,
+            data,
+            goal,
+            budget,
+            recipe=cls.recipe,
+            start=earlier,
+            base=None if before is None else before.as_base(),
+            watch=watch,
         )
         packed = Packed(network, output, fitted.step_indices, fitted.symbols, before)
         return cls(spec, packed, fitted)

@@ -2,13 +2,13 @@
 
 All values of a network lie in one flat vector; each tensor has a step of its own that is fitted
 with it. First the values are free (or carry quantization noise), then they are rounded as they will
-be stored, and the loss is J = MSE + lam * bits per point. The best rounded state is kept.
+be stored, and the loss is J = MSE + lam * bits per point. The best rounded state is kept. With a
+base, steps are the base's, and a tensor costs what is cheaper: its symbols, or their differences.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,35 +17,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inrcodec.errors import SignalError
-from inrcodec.quantize import nearest_index, quantize, relaxed
-from inrcodec.representations.base import Budget, FitGoal, Step, Watch, Window
+from inrcodec.kernels import Quantizer, Rounding
+from inrcodec.quantize import dequantize, relaxed, step_size
+from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
-from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
+from inrcodec.representations.coordinate.points import FitData, batches
 from inrcodec.representations.coordinate.price import Price
-from inrcodec.representations.coordinate.recipe import Recipe
+from inrcodec.representations.coordinate.recipe import Base, Recipe
+from inrcodec.representations.coordinate.values import Values
 
-__all__ = ["FitData", "Fitted", "fit_network"]
+__all__ = ["Fitted", "fit_network"]
 
 _EVALUATION_POINTS = 1 << 16
 _PART_POINTS = 1 << 13
-_PERMUTED_POINTS = 1 << 22
+_MAX_BATCH_POINTS = 1 << 16
+_PARAMETERS_PER_POINT = 64  # moving so many values takes about as long as fitting one point
 _MAX_ROLLBACKS = 8
 _CHECKS = 24
-_WHOLE_ZONE, _LARGEST_ZONE = 0.5, 0.75  # what is rounded to 0, in steps
+_WHOLE_ZONE = 0.5  # what is rounded to its anchor, in steps
+_LARGEST_ZONE, _LARGEST_ZONE_AT_BASE = 0.75, 2.0**16
 _PRICE_EVERY = 16
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FitData:
-    """The points to fit: `targets` [n_points, channels], row-major over `grid`; any affine scale.
-
-    `mse_scale` turns the mean square error of the targets into that of the [0, 1] scale.
-    """
-
-    grid: tuple[int, ...]
-    targets: NDArray[np.float32]
-    mse_scale: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +58,7 @@ class Fitted:
 class _Snapshot:
     """A state to come back to, and its cost."""
 
-    units: Tensor
+    units: NDArray[np.float32]
     log2_steps: Tensor
     cost: float = math.inf
 
@@ -79,10 +71,15 @@ def fit_network(
     *,
     recipe: Recipe,
     start: Fitted | None = None,
+    base: Base | None = None,
     watch: Watch | None = None,
 ) -> Fitted:
-    """Fit a network to points. Raises SignalError if no state of it is finite."""
-    fitter = _Fitter(network, data, goal, recipe=recipe, start=start)
+    """Fit a network to points, from `start`, else from `base`, else from chance.
+
+    With a base, which is of the same network, its steps are kept, and symbols may be coded as
+    differences to its. Raises SignalError if no state is finite.
+    """
+    fitter = _Fitter(network, data, goal, recipe=recipe, start=start, base=base)
     clock = Clock(budget)
     next_check = 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
@@ -101,11 +98,7 @@ def fit_network(
 
 
 class _Fitter:
-    """The state of one fit and the steps that change it.
-
-    Values are kept in units of their learning rates, so that one Adam moves them all; costs are
-    computed on the scale of the targets.
-    """
+    """The state of one fit and the steps that change it. Costs are on the scale of the targets."""
 
     def __init__(
         self,
@@ -115,59 +108,67 @@ class _Fitter:
         *,
         recipe: Recipe,
         start: Fitted | None,
+        base: Base | None,
     ) -> None:
-        self._network, self._data, self._recipe = network, data, recipe
-        self._specs = network.tensors()
-        self._sizes = [spec.size for spec in self._specs]
-        self._counts = torch.tensor(self._sizes)
+        self._network, self._data, self._recipe, self._base = network, data, recipe, base
+        self._values = Values(network.tensors(), recipe.beta2, base)
+        self._sizes = torch.tensor(self._values.sizes, dtype=torch.float64)
         self._price = Price(
             goal,
             mse_scale=data.mse_scale,
-            n_points=len(data.targets),
+            n_points=data.n_points,
             first=goal.lam if start is None or goal.hold == "lam" else start.lam,
         )
-        self._random = torch.Generator().manual_seed(goal.seed)
+        self._random = np.random.default_rng(goal.seed)
         self._resumed = start is not None
         self._hardened = self._resumed or recipe.soft == "noise"
-        rates = torch.tensor([spec.learning_rate for spec in self._specs])
-        self._rates = torch.repeat_interleave(rates, self._counts)
-        first = self._beginning() if start is None else self._resume(start)
-        self._units = first.units.clone().requires_grad_()
-        self._log2_steps = first.log2_steps.clone().requires_grad_()
-        self._best = self._safe = first
+        self._values.set_values(self._beginning(start))
+        self._log2_steps = self._first_steps(start)
+        self._step_adam = self._new_step_adam()
+        self._best = self._safe = self._snapshot()
         self._slowdown, self._rollbacks, self._n_steps = 1.0, 0, 0
         self._recent_mse = 0.0
-        self._batches = _batches(len(data.targets), recipe.batch_points, self._random)
-        self._axes = tuple(axis_coords(Window.whole(size)) for size in data.grid)
-        self._targets = torch.from_numpy(data.targets)
+        self._batches = batches(data.n_points, self._batch_points(), self._random)
         self._probe = self._probe_points()
-        self._adam = self._new_adam()
+        views = network.views(torch.from_numpy(self._values.weights))
+        self._tensors = [view.detach().requires_grad_() for view in views]
         if self._resumed and recipe.soft == "free":
             self._scale_steps()
 
     # --- beginning -------------------------------------------------------------------------------
 
-    def _beginning(self) -> _Snapshot:
-        runs = [
-            (torch.rand(spec.size, generator=self._random) * 2.0 - 1.0) * spec.bound
-            for spec in self._specs
-        ]
-        steps = torch.tensor([math.log2(spec.step) for spec in self._specs])
-        return _Snapshot(torch.cat(runs) / self._rates, steps)
+    def _beginning(self, start: Fitted | None) -> NDArray[np.float32]:
+        if start is not None:
+            return start.values
+        if self._base is not None:
+            pairs = zip(self._base.symbols, self._base.step_indices, strict=True)
+            runs = [dequantize(symbols, index).ravel() for symbols, index in pairs]
+        else:
+            runs = [
+                self._random.uniform(-spec.bound, spec.bound, spec.size).astype(np.float32)
+                for spec in self._network.tensors()
+            ]
+        return np.concatenate(runs)
 
-    def _resume(self, start: Fitted) -> _Snapshot:
-        steps = relaxed.log2_steps(start.step_indices)
-        return _Snapshot(torch.from_numpy(start.values) / self._rates, steps)
+    def _first_steps(self, start: Fitted | None) -> Tensor:
+        given = start or self._base
+        if given is not None:
+            return relaxed.log2_steps(given.step_indices)
+        return torch.tensor([math.log2(spec.step) for spec in self._network.tensors()])
 
-    def _new_adam(self) -> torch.optim.Adam:
-        groups = [{"params": [self._units]}, {"params": [self._log2_steps]}]
-        return torch.optim.Adam(groups, lr=1.0, betas=(0.9, self._recipe.beta2), eps=1e-15)
+    def _new_step_adam(self) -> torch.optim.Adam:
+        return torch.optim.Adam([self._log2_steps], betas=(0.9, self._recipe.beta2), eps=1e-15)
 
-    def _probe_points(self) -> Tensor:
-        n_points = len(self._data.targets)
+    def _batch_points(self) -> int:
+        """Points enough to take as long as the values, unless the recipe asks for more."""
+        wanted = sum(self._values.sizes) // _PARAMETERS_PER_POINT
+        return max(self._recipe.batch_points, min(wanted, _MAX_BATCH_POINTS))
+
+    def _probe_points(self) -> NDArray[np.int64]:
+        n_points = self._data.n_points
         if n_points <= _EVALUATION_POINTS:
-            return torch.arange(n_points)
-        return torch.randint(n_points, (_EVALUATION_POINTS,), generator=self._random)
+            return np.arange(n_points)
+        return self._random.integers(n_points, size=_EVALUATION_POINTS)
 
     # --- one iteration ---------------------------------------------------------------------------
 
@@ -176,88 +177,120 @@ class _Fitter:
         return self._resumed or fraction >= self._recipe.hard_from
 
     def step(self, fraction: float) -> bool:
-        """One step downhill. False, and no value moved, if the gradient is not finite."""
-        hard = self.is_hard(fraction)
-        if hard:
+        """One step downhill. False if it is not finite: the state has to be rolled back then."""
+        if self.is_hard(fraction):
             self._harden()
-        self._set_rates(fraction)
-        values, bits = self._values(hard=hard)
-        mse = self._mse(values, next(self._batches))
-        loss = mse + self._price.per_bit * bits
-        self._adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        assert self._units.grad is not None
-        if not (torch.isfinite(loss) and torch.isfinite(self._units.grad.sum())):
+        quantizer = self._quantizer(hard=self.is_hard(fraction))
+        bits, slopes = self._bits(self._values.write(quantizer), quantizer.rounding)
+        mse, gradients = self._descend(next(self._batches))
+        if not math.isfinite(mse + self._price.per_bit * bits):
             return False
-        self._adam.step()
+        rate = self._rate(fraction)
+        slopes *= self._price.per_bit
+        sums = self._values.move(gradients, quantizer, slopes=slopes, rate=rate)
+        if not np.isfinite(sums[:, 1]).all():
+            return False
+        self._move_steps(sums[:, 0], quantizer, rate)
         self._n_steps += 1
-        self._recent_mse += (float(mse.detach()) - self._recent_mse) / min(self._n_steps, 32)
+        self._recent_mse += (mse - self._recent_mse) / min(self._n_steps, 32)
         if self._hardened and self._n_steps % _PRICE_EVERY == 0:
-            self._price.follow(float(mse.detach()), self._rounded_bits(), fraction)
+            self._price.follow(mse, self._rounded_bits(), fraction)
         return True
 
-    def _set_rates(self, fraction: float) -> None:
+    def _rate(self, fraction: float) -> float:
+        """The learning rate, as a share of that of each tensor."""
+        share = 1.0
+        if self._resumed:
+            share = self._recipe.resumed_rate
+        elif self._base is not None:
+            share = self._recipe.warm_rate
         cosine = 0.5 * (1.0 + math.cos(math.pi * fraction)) + 1e-3
-        rate = cosine * self._slowdown * (self._recipe.resumed_rate if self._resumed else 1.0)
-        self._adam.param_groups[0]["lr"] = rate
-        self._adam.param_groups[1]["lr"] = rate * self._recipe.step_rate if self._hardened else 0.0
+        return cosine * self._slowdown * share
+
+    def _descend(self, points: NDArray[np.int64]) -> tuple[float, list[NDArray[np.float32]]]:
+        """The error at these points, and its gradient by the weights, tensor by tensor."""
+        mse = self._mse(points)
+        gradients = torch.autograd.grad(mse, self._tensors)
+        return float(mse.detach()), [gradient.reshape(-1).numpy() for gradient in gradients]
+
+    def _mse(self, points: NDArray[np.int64]) -> Tensor:
+        """Mean square error of the targets at these points, with the weights as written."""
+        coords, targets = (torch.from_numpy(array) for array in self._data.at(points))
+        return (self._network.apply(self._tensors, coords) - targets).square().mean()
+
+    def _move_steps(self, slopes: NDArray[np.float64], quantizer: Quantizer, rate: float) -> None:
+        """A step of Adam of log2 of the steps, given the `slopes` by the steps."""
+        if quantizer.rounding == "free" or self._base is not None:
+            return
+        by_octaves = slopes * np.array(quantizer.steps) * math.log(2.0)
+        self._log2_steps.grad = torch.from_numpy(by_octaves.astype(np.float32))
+        self._step_adam.param_groups[0]["lr"] = rate * self._recipe.step_rate
+        self._step_adam.step()
+
+    # --- steps and bits --------------------------------------------------------------------------
 
     def _harden(self) -> None:
         """Choose the first steps of values that were free so far: a sixth of each run's spread."""
         if self._hardened:
             return
         self._hardened = True
-        with torch.no_grad():
-            runs = self._runs(self._units * self._rates)
-            spreads = torch.stack([run.square().mean().sqrt() for run in runs])
-            self._log2_steps.copy_(torch.log2(spreads / 6.0 + 1e-4))
+        if self._base is not None:
+            return
+        ones = self._values.quantizer((1.0,) * len(self._sizes), "free")
+        squares = torch.from_numpy(self._values.sums(ones)[:, 1]) / self._sizes
+        self._log2_steps.copy_(torch.log2(squares.sqrt() / 6.0 + 1e-4))
         self._scale_steps()
 
     def _scale_steps(self) -> None:
         """Move all steps by one factor to where the bytes are that the goal holds, if it does."""
-        if self._price.held_bits is None:
+        if self._price.held_bits is None or self._base is not None:
             return
-        first = self._log2_steps.detach().clone()
+        first = self._log2_steps.clone()
         low, high = -8.0, 8.0
         for _ in range(20):
             octaves = (low + high) / 2.0
-            with torch.no_grad():
-                self._log2_steps.copy_(first + octaves)
+            self._log2_steps.copy_(first + octaves)
             too_many = self._rounded_bits() > self._price.held_bits
             low, high = (octaves, high) if too_many else (low, octaves)
-        with torch.no_grad():
-            self._log2_steps.copy_(first + high)
+        self._log2_steps.copy_(first + high)
 
-    def _values(self, *, hard: bool) -> tuple[Tensor, Tensor]:
-        """The flat values as they are or will be stored, and the bits that they cost."""
-        values = self._units * self._rates
-        if not hard and self._recipe.soft == "free":
-            return values, torch.zeros(())
-        steps = self._spread(relaxed.snap_steps(self._log2_steps))
-        if hard:
-            symbols = relaxed.round_through(values / steps)
-        else:
-            symbols = relaxed.add_noise(values / steps, self._random)
-        return symbols * steps, relaxed.expected_bits(self._runs(symbols), noisy=not hard)
+    def _steps(self) -> list[float]:
+        return [step_size(index) for index in relaxed.snap_steps(self._log2_steps)]
+
+    def _quantizer(self, *, hard: bool) -> Quantizer:
+        """How values are quantized in the next iteration, with noise of its own."""
+        soft: Rounding = "free" if self._recipe.soft == "free" else "noisy"
+        seed = int(self._random.integers(1 << 63))
+        return self._values.quantizer(self._steps(), "hard" if hard else soft, seed)
+
+    def _bits(
+        self, sums: NDArray[np.float64], rounding: Rounding
+    ) -> tuple[float, NDArray[np.float64]]:
+        """The bits that symbols of these `sums` [tensors, 4] cost, and their slopes by the sums.
+
+        Values that are free cost nothing.
+        """
+        if rounding == "free":
+            return 0.0, np.zeros_like(sums)
+        leaf = torch.from_numpy(sums).requires_grad_()
+        bits = torch.minimum(*self._bits_both_ways(leaf, rounding)).sum()
+        (slopes,) = torch.autograd.grad(bits, leaf)
+        return float(bits.detach()), slopes.numpy()
+
+    def _bits_both_ways(self, sums: Tensor, rounding: Rounding) -> tuple[Tensor, Tensor]:
+        """The bits [tensors] of symbols, and of their differences to the base."""
+        noisy = rounding == "noisy"
+        bits = relaxed.expected_bits(sums[:, :2], self._sizes, noisy=noisy)
+        if self._base is None:
+            return bits, bits
+        return bits, relaxed.expected_bits(sums[:, 2:], self._sizes, noisy=noisy)
 
     def _rounded_bits(self) -> float:
         """The bits that the values cost as they are, rounded."""
-        with torch.no_grad():
-            return float(self._values(hard=True)[1])
+        return self._bits(self._values.sums(self._hard()), "hard")[0]
 
-    def _mse(self, values: Tensor, points: Tensor) -> Tensor:
-        """Mean square error of the targets at these points."""
-        coords = torch.from_numpy(point_coords(self._axes, points.numpy()))
-        runs = self._runs(values)
-        tensors = [run.reshape(spec.shape) for run, spec in zip(runs, self._specs, strict=True)]
-        return (self._network.apply(tensors, coords) - self._targets[points]).square().mean()
-
-    def _runs(self, flat: Tensor) -> tuple[Tensor, ...]:
-        """The part of each tensor of a flat vector."""
-        return torch.split(flat, self._sizes)
-
-    def _spread(self, per_tensor: Tensor) -> Tensor:
-        return torch.repeat_interleave(per_tensor, self._counts)
+    def _hard(self) -> Quantizer:
+        return self._values.quantizer(self._steps(), "hard")
 
     # --- states ----------------------------------------------------------------------------------
 
@@ -272,29 +305,29 @@ class _Fitter:
                 self._best = now
 
     def _measure(self, *, hard: bool) -> _Snapshot:
+        quantizer = self._quantizer(hard=hard)
+        bits, _ = self._bits(self._values.write(quantizer), quantizer.rounding)
+        parts = range(0, len(self._probe), _PART_POINTS)
         with torch.no_grad():
-            values, bits = self._values(hard=hard)
-            parts = torch.split(self._probe, _PART_POINTS)
-            errors = [float(self._mse(values, part)) * len(part) for part in parts]
+            points = [self._probe[at : at + _PART_POINTS] for at in parts]
+            errors = [float(self._mse(part)) * len(part) for part in points]
         mse = sum(errors) / len(self._probe)
-        return _Snapshot(
-            self._units.detach().clone(),
-            self._log2_steps.detach().clone(),
-            self._price.cost(mse, float(bits)),
-        )
+        return self._snapshot(self._price.cost(mse, bits))
+
+    def _snapshot(self, cost: float = math.inf) -> _Snapshot:
+        return _Snapshot(self._values.units.copy(), self._log2_steps.clone(), cost)
 
     def roll_back(self) -> bool:
         """Return to the last safe state at half the learning rate; False after the last time."""
         self._rollbacks += 1
         self._slowdown /= 2.0
         self._restore(self._safe)
-        self._adam = self._new_adam()
         return self._rollbacks <= _MAX_ROLLBACKS
 
     def _restore(self, state: _Snapshot) -> None:
-        with torch.no_grad():
-            self._units.copy_(state.units)
-            self._log2_steps.copy_(state.log2_steps)
+        self._values.restore(state.units)
+        self._log2_steps.copy_(state.log2_steps)
+        self._step_adam = self._new_step_adam()
 
     def report(self, clock: Clock) -> Step:
         """Where the fit stands, by its last batches; bytes are unknown (NaN) of free values."""
@@ -311,62 +344,46 @@ class _Fitter:
         if not math.isfinite(self._best.cost):
             raise SignalError("the fit diverges at every learning rate that was tried")
         self._restore(self._best)
-        values = (self._units * self._rates).detach()
-        stored = self._trimmed(values)
-        if stored is None:  # zeros alone do not suffice
+        zone = self._zone()
+        if zone is None:  # zeros alone do not suffice
             self._scale_steps()
-            stored = values
-        steps = relaxed.snap_steps(self._log2_steps.detach())
-        indices = tuple(nearest_index(float(step)) for step in steps)
-        runs = self._runs(stored)
-        symbols = tuple(
-            quantize(run.numpy(), index).reshape(spec.shape)
-            for run, index, spec in zip(runs, indices, self._specs, strict=True)
-        )
+            zone = _WHOLE_ZONE
+        indices = relaxed.snap_steps(self._log2_steps)
         return Fitted(
-            symbols=symbols,
+            symbols=self._values.symbols_of(self._scaled(zone), indices),
             step_indices=indices,
-            values=values.numpy(),
+            values=self._values.values,
             lam=self._price.lam,
             iterations=iterations,
         )
 
-    def _trimmed(self, values: Tensor) -> Tensor | None:
-        """Values with the smallest that round to +-1 zeroed until the held bytes suffice.
+    def _zone(self) -> float | None:
+        """How near to its anchor a value has to be moved onto it for the held bytes to suffice.
 
         None if that takes more than is cheap to zero.
         """
         held = self._price.held_bits
-        steps = self._spread(relaxed.snap_steps(self._log2_steps.detach()))
-        scaled = values / steps
-
-        def zeroed(zone: float) -> Tensor:
-            return torch.where(scaled.abs() < zone, 0.0, scaled)
 
         def bits_of(zone: float) -> float:
-            runs = self._runs(torch.round(zeroed(zone)))
-            return float(relaxed.expected_bits(runs, noisy=False))
+            return self._bits(self._values.sums_of(self._scaled(zone)), "hard")[0]
 
         if held is None or bits_of(_WHOLE_ZONE) <= held:
-            return values
+            return _WHOLE_ZONE
         low, high = _WHOLE_ZONE, _LARGEST_ZONE
+        if self._base is not None:  # its steps cannot be made larger
+            high = _LARGEST_ZONE_AT_BASE
         if bits_of(high) > held:
             return None
         for _ in range(16):
-            zone = (low + high) / 2.0
+            zone = math.sqrt(low * high)
             low, high = (zone, high) if bits_of(zone) > held else (low, zone)
-        return zeroed(high) * steps
+        return high
 
+    def _scaled(self, zone: float) -> NDArray[np.float32]:
+        """The values in steps, those nearer than `zone` to their anchors moved onto them.
 
-def _batches(n_points: int, batch_points: int, random: torch.Generator) -> Iterator[Tensor]:
-    """Row-major indices of points, forever: all of a small grid at once; of a larger one random
-    batches, epoch by epoch, or drawn with replacement where a permutation would be too long."""
-    while True:
-        if n_points <= batch_points:
-            yield torch.arange(n_points)
-        elif n_points > _PERMUTED_POINTS:
-            yield torch.randint(n_points, (batch_points,), generator=random)
-        else:
-            order = torch.randperm(n_points, generator=random)
-            whole = n_points // batch_points * batch_points
-            yield from order[:whole].reshape(-1, batch_points)
+        The anchor is the base where differences to it are cheaper, else 0.
+        """
+        sums = torch.from_numpy(self._values.sums(self._hard()))
+        plain, differences = self._bits_both_ways(sums, "hard")
+        return self._values.scaled(self._steps(), zone, (differences < plain).tolist())

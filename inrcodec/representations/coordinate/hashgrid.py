@@ -9,6 +9,7 @@ arXiv:2309.15848.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,12 +128,20 @@ class HashGridNetwork(Network):
         return tables + weights
 
     def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
-        """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
-        xp = array_namespace(coords)
-        n_levels = self.geometry.n_levels
-        table: Array = xp.concat(tuple(tensors[:n_levels]), axis=0)
+        """Values [n, n_channels] at coords [n, n_dims] in [0, 1]; tables may come joined."""
+        n_tables = len(tensors) - self.depth - 1
+        table: Array = tensors[0]
+        if n_tables > 1:
+            table = array_namespace(coords).concat(tuple(tensors[:n_tables]), axis=0)
         features = grid_encode(coords, table, self.geometry)
-        return mlp(features, tensors[n_levels:], None, "relu")
+        return mlp(features, tensors[n_tables:], None, "relu")
+
+    def views(self, values: Array) -> tuple[Array, ...]:
+        """One table for all levels, then the weights of each layer."""
+        n_entries, n_features = self.geometry.n_entries, self.geometry.n_features
+        table: Array = values[: n_entries * n_features].reshape(n_entries, n_features)
+        weights: tuple[Array, ...] = super().views(values)[self.levels :]
+        return tuple(itertools.chain((table,), weights))
 
     def macs_per_point(self) -> float:
         """One for each weight, and one for each feature of each corner of a cell."""

@@ -7,6 +7,7 @@ torch fits it and numpy renders it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -95,6 +96,17 @@ class Network(ABC):
     @abstractmethod
     def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
         """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
+
+    def views(self, values: Array) -> tuple[Array, ...]:
+        """The tensors that `apply` takes, as views of one vector of all values.
+
+        Neighbouring tensors that `apply` would join may come as one.
+        """
+        begins = itertools.accumulate((spec.size for spec in self.tensors()), initial=0)
+        return tuple(
+            values[begin : begin + spec.size].reshape(spec.shape)
+            for begin, spec in zip(begins, self.tensors(), strict=False)
+        )
 
     @abstractmethod
     def macs_per_point(self) -> float:

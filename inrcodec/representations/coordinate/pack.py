@@ -6,7 +6,7 @@ tensor; SYMBOLS holds the entropy-coded integers, tensor by tensor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from inrcodec.entropy import SymbolDecoder, SymbolEncoder, Table, choose_table
 from inrcodec.errors import ConfigError, CorruptError, LimitError
 from inrcodec.quantize import MAX_SYMBOL, dequantize
 from inrcodec.representations.coordinate.network import Network
+from inrcodec.representations.coordinate.recipe import Base
 from inrcodec.signal import SignalSpec
 
 __all__ = ["CHANNEL_UNIT", "OutputScale", "Packed"]
@@ -43,9 +44,20 @@ class OutputScale:
     @staticmethod
     def of(values: NDArray[np.float32]) -> OutputScale:
         """Mean of each channel and spread around them, of values [n, channels] in [0, 1]."""
-        means = values.mean(axis=0, dtype=np.float64)
+        return OutputScale.of_blocks((values,))
+
+    @staticmethod
+    def of_blocks(blocks: Iterable[NDArray[np.float32]]) -> OutputScale:
+        """The same, of values that come in parts; one point at least."""
+        n_points, totals, squares = 0, np.zeros(1), np.zeros(1)
+        for block in blocks:
+            wide = block.astype(np.float64)
+            n_points += len(block)
+            totals = totals + wide.sum(axis=0)
+            squares = squares + np.square(wide).sum(axis=0)
+        means = totals / n_points
         offsets = np.rint(means * CHANNEL_UNIT).clip(0, CHANNEL_UNIT - 1)
-        spread = float(np.sqrt(values.var(axis=0, dtype=np.float64).mean()))
+        spread = float(np.sqrt((squares / n_points - np.square(means)).mean().clip(0.0)))
         scale = min(max(round(spread * CHANNEL_UNIT), 1), CHANNEL_UNIT - 1)
         return OutputScale(tuple(int(offset) for offset in offsets), scale)
 
@@ -89,6 +101,10 @@ class Packed:
     def alone(self) -> Packed:
         """The same without its base, to be the base of another."""
         return replace(self, base=None)
+
+    def as_base(self) -> Base:
+        """What a fit knows of it when its differences to this are what is stored."""
+        return Base(symbols=self.symbols, step_indices=self.step_indices)
 
     def to_sections(self) -> dict[int, bytes]:
         """MODEL and SYMBOLS."""

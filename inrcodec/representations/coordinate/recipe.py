@@ -1,20 +1,35 @@
-"""How a family of networks is best fitted. Needs no torch, so that families can state it."""
+"""How a family of networks is best fitted, and from where. Needs no torch: families state it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Recipe"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Base", "Recipe"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """An earlier function of the same network, to which symbols may be coded as differences.
+
+    One array of symbols and one step index per tensor.
+    """
+
+    symbols: tuple[NDArray[np.int64], ...]
+    step_indices: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """How a family is best fitted.
 
-    `batch_points` per iteration; values are rounded from the fraction `hard_from` of the budget on,
-    before that they are `free` or carry `noise`; `resumed_rate` scales the learning rates of a fit
-    that goes on from an earlier one, which rounds from its beginning.
+    `batch_points` per iteration at least, more for many parameters; values are rounded from the
+    fraction `hard_from` of the budget on, before that they are `free` or carry `noise`;
+    `resumed_rate` scales the learning rates of a fit that goes on from an earlier one, which rounds
+    from its beginning, and `warm_rate` those of a fit that begins at a base.
     """
 
     batch_points: int
@@ -22,4 +37,5 @@ class Recipe:
     soft: Literal["free", "noise"]
     step_rate: float = 1e-2
     resumed_rate: float = 0.05
+    warm_rate: float = 0.5
     beta2: float = 0.99
