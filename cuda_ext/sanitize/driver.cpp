@@ -13,8 +13,15 @@
 //   "INRM" | u8 op: 0 forward, 1 gradients | u8 threads | u8 instruction set
 //   u8 has bias | u8 activation: 0 sine, 1 relu | u8 layers | u32 points
 //   u32 sizes [layers + 1] | f32 x [points, inputs] | f32 parameters | f32 gradient (op 1)
+// CALL of the quantizer:
+//   "INRQ" | u8 op: 0 forward, 1 step | u8 threads | u8 instruction set
+//   u8 rounding: 0 free, 1 noisy, 2 hard | u8 has base | u8 tensors | u8 gradients (op 1)
+//   u32 sizes [tensors] | f32 rates [tensors] | f32 steps [tensors] | u32 keys [2]
+//   f32 units | f32 base, if there is one
+//   u32 lengths [gradients] | f32 gradients | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
 // The instruction set is a number in the list of those that this machine has, simplest first.
-// RESULT receives the result as f32; of gradients, that of the parameters comes first. Exit code 0: done; 3: CALL refused, with one line on stderr.
+// RESULT receives the result as f32; of gradients, that of the parameters comes first; of the
+// quantizer, the weights (op 0) or the units, mean and square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
 #include <cstdio>
 #include <cstring>
 #include <iterator>
@@ -24,6 +31,7 @@
 #include "../common/grid_encode.h"
 #include "../common/instruction_sets.h"
 #include "../common/mlp_checks.h"
+#include "../common/quantize_checks.h"
 
 using namespace inrcodec;
 
@@ -199,12 +207,80 @@ std::vector<float> run_mlp(Reader& reader) {
     return out;
 }
 
+std::vector<float> result_of(const std::vector<std::vector<float>*>& parts,
+                             const std::vector<double>& sums) {
+    std::vector<float> result;
+    for (const std::vector<float>* part : parts)
+        result.insert(result.end(), part->begin(), part->end());
+    for (const double sum : sums) result.push_back(static_cast<float>(sum));
+    return result;
+}
+
+// What of a call of the quantizer op 1 has alone.
+struct QuantizeStep {
+    QuantizeStep(Reader& reader, std::vector<QuantizeRun>& runs, uint64_t n_gradients) {
+        const uint64_t n_values = static_cast<uint64_t>(count_values(runs));
+        const std::vector<uint32_t> lengths = reader.numbers<uint32_t>(n_gradients);
+        for (const uint32_t length : lengths) gradients.push_back(reader.numbers<float>(length));
+        mean = reader.numbers<float>(n_values);
+        square = reader.numbers<float>(n_values);
+        check_slopes(runs, reader.numbers<float>(runs.size() * kForwardSums));
+        std::vector<Array> arrays;
+        for (std::vector<float>& gradient : gradients)
+            arrays.push_back(
+                describe("a gradient", gradient, {static_cast<int64_t>(gradient.size())}));
+        check_gradients(runs, arrays);
+    }
+
+    std::vector<std::vector<float>> gradients;
+    std::vector<float> mean, square;
+};
+
+std::vector<float> run_quantize(Reader& reader) {
+    const auto [op, n_threads] = read_start(reader, 1);
+    constexpr const char* roundings[] = {"free", "noisy", "hard"};
+    const int rounding = reader.number<uint8_t>();
+    const bool has_base = reader.number<uint8_t>() != 0;
+    const uint64_t n_tensors = reader.number<uint8_t>(), n_gradients = reader.number<uint8_t>();
+    const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_tensors);
+    const std::vector<float> rates = reader.numbers<float>(n_tensors);
+    const std::vector<float> steps = reader.numbers<float>(n_tensors);
+    std::vector<QuantizeRun> runs =
+        check_runs({read_sizes.begin(), read_sizes.end()}, rates, steps);
+    QuantizeCall call;
+    call.rounding = check_rounding(rounding < 3 ? roundings[rounding] : "none of them");
+    for (uint32_t& key : call.keys) key = reader.number<uint32_t>();
+    const uint64_t n_values = static_cast<uint64_t>(count_values(runs));
+    std::vector<float> units = reader.numbers<float>(n_values), base;
+    if (has_base) base = reader.numbers<float>(n_values);
+    call.units = units.data();
+    call.base = has_base ? base.data() : nullptr;
+    const int n_runs = static_cast<int>(n_tensors);
+    if (op == 0) {
+        reader.finish();
+        std::vector<float> weights(units.size());
+        std::vector<double> sums(runs.size() * kForwardSums);
+        call.weights = weights.data();
+        quantize_forward(runs.data(), n_runs, call, sums.data(), n_threads);
+        return result_of({&weights}, sums);
+    }
+    QuantizeStep step(reader, runs, n_gradients);
+    reader.finish();
+    std::vector<double> sums(runs.size() * kStepSums);
+    call.mean = step.mean.data();
+    call.square = step.square.data();
+    call.adam = check_adam(0.25, 0.5, 0.75, 1e-15, 2);
+    quantize_step(runs.data(), n_runs, call, sums.data(), n_threads);
+    return result_of({&units, &step.mean, &step.square}, sums);
+}
+
 // Reads the call, runs it, returns the result.
 std::vector<float> run(Reader reader) {
     const uint32_t magic = reader.number<uint32_t>();
     if (magic == 0x4b524e49u) return run_grid(reader);
     if (magic == 0x4d524e49u) return run_mlp(reader);
-    refuse_call("file must begin with INRK or INRM, got neither");
+    if (magic == 0x51524e49u) return run_quantize(reader);
+    refuse_call("file must begin with INRK, INRM or INRQ, got none of them");
 }
 
 void write_file(const char* path, const std::vector<float>& values) {

@@ -11,11 +11,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inrcodec.quantize.uniform import N_STEPS, step_size
 
-__all__ = ["expected_bits", "log2_steps", "snap_steps"]
+__all__ = [
+    "cheapest_bits",
+    "differences_are_cheaper",
+    "expected_bits",
+    "log2_steps",
+    "snap_steps",
+]
 
 _LOG2_STEPS = np.log2([step_size(index) for index in range(N_STEPS)]).astype(np.float32)
 _BOUNDS = torch.from_numpy((_LOG2_STEPS[1:] + _LOG2_STEPS[:-1]) / 2)
@@ -44,6 +51,35 @@ def expected_bits(sums: Tensor, sizes: Tensor, *, noisy: bool) -> Tensor:
         mean = (mean.square() - 1 / 16).clamp(min=1e-12).sqrt()
         square = (square - 1 / 12).clamp(min=1e-12)
     return sizes * torch.minimum(_laplace_entropy(mean), _gaussian_entropy(square))
+
+
+def cheapest_bits(
+    sums: NDArray[np.float64], sizes: Sequence[int], *, noisy: bool, has_base: bool
+) -> tuple[float, NDArray[np.float64]]:
+    """Bits of all tensors, each coded as is cheaper, and their slopes by `sums` [tensors, 4].
+
+    The sums are those of `kernels.quantize_forward`: of the symbols, and of their differences.
+    """
+    leaf = torch.from_numpy(sums).requires_grad_()
+    symbols, differences = _both_ways(leaf, sizes, noisy)
+    bits = (torch.minimum(symbols, differences) if has_base else symbols).sum()
+    (slopes,) = torch.autograd.grad(bits, leaf)
+    return float(bits.detach()), slopes.numpy()
+
+
+def differences_are_cheaper(sums: NDArray[np.float64], sizes: Sequence[int]) -> NDArray[np.bool_]:
+    """For each tensor, by the `sums` [tensors, 4] of its rounded symbols."""
+    symbols, differences = _both_ways(torch.from_numpy(sums), sizes, noisy=False)
+    cheaper: NDArray[np.bool_] = (differences < symbols).numpy()
+    return cheaper
+
+
+def _both_ways(sums: Tensor, sizes: Sequence[int], noisy: bool) -> tuple[Tensor, Tensor]:
+    counts = torch.tensor(sizes, dtype=torch.float64)
+    return (
+        expected_bits(sums[:, :2], counts, noisy=noisy),
+        expected_bits(sums[:, 2:], counts, noisy=noisy),
+    )
 
 
 def _laplace_entropy(mean: Tensor) -> Tensor:

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inrcodec.kernels import GridGeometry, reference
+from inrcodec.kernels import AdamStep, GridGeometry, Quantizer, reference, reference_quantize
 from inrcodec.kernels.perceptron import Perceptron
 
 SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
 FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
 GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.71875)
 HEADER_BYTES = 14
+OPS = ("Grid", "Mlp", "Quantize")
 REFUSED = 3
 
 VARIANTS: dict[str, list[str]] = {"Baseline": []}
@@ -45,7 +46,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], 
     if len(VARIANTS) > 1:
         base.append("-DINRCODEC_X86_VARIANTS")
     objects = []
-    for op, (name, flags) in itertools.product(("Grid", "Mlp"), VARIANTS.items()):
+    for op, (name, flags) in itertools.product(OPS, VARIANTS.items()):
         objects.append(folder / f"{op}{name}.o")
         defined = f"-DINRCODEC_{op.upper()}_VARIANT=k{op}Kernels{name}"
         kernels = SOURCES / "cpu" / f"{op.lower()}_kernels.cpp"
@@ -209,6 +210,105 @@ def test_any_number_of_points_of_a_network_runs_clean(driver: Path, n_points: in
 def test_hostile_networks_are_refused(driver: Path, at: int, patch: bytes) -> None:
     shape = Perceptron((5, 9, 3), True, "sine")
     data = mlp_bytes(1, shape, mlp_case(shape, 3))
+    assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
+    assert_refused(driver, data[:-1])
+
+
+def quantize_bytes(
+    op: int, quantizer: Quantizer, arrays: dict[str, Any], instruction_set: int = 0
+) -> bytes:
+    """A call of the quantizer in the driver's layout; one gradient for all tensors but the last."""
+    n_tensors, rounding = len(quantizer.sizes), ["free", "noisy", "hard"].index(quantizer.rounding)
+    fields = (op, 2, instruction_set, rounding, "base" in arrays, n_tensors, 2)
+    data = struct.pack("<4s7B", b"INRQ", *fields) + np.array(quantizer.sizes, "<u4").tobytes()
+    data += np.array([*quantizer.rates, *quantizer.steps], "<f4").tobytes()
+    data += np.array(quantizer.keys, "<u4").tobytes() + arrays["units"].tobytes()
+    data += arrays["base"].tobytes() if "base" in arrays else b""
+    if op == 0:
+        return data
+    last = quantizer.sizes[-1]
+    data += np.array([quantizer.n_values - last, last], "<u4").tobytes()
+    return data + b"".join(
+        arrays[name].tobytes() for name in ("gradient", "mean", "square", "slopes")
+    )
+
+
+def quantize_case(rounding: Any, *, has_base: bool) -> tuple[Quantizer, dict[str, Any]]:
+    """Three tensors, of no, one and several blocks of the kernels, and all arrays of both calls."""
+    quantizer = Quantizer((3, 256, 700), (0.5, 1.0, 0.25), (0.125, 0.5, 2.0), rounding, seed=5)
+    rng = np.random.default_rng(3)
+    arrays: dict[str, Any] = {
+        name: rng.standard_normal(quantizer.n_values, dtype=np.float32)
+        for name in ("units", "gradient", "mean", "square")
+    }
+    arrays["square"] **= 2
+    arrays["slopes"] = rng.standard_normal((3, 4), dtype=np.float32)
+    if has_base:
+        arrays["base"] = np.rint(arrays["mean"] * 3)
+    return quantizer, arrays
+
+
+def quantize_results(quantizer: Quantizer, arrays: dict[str, Any]) -> list[NDArray[np.float32]]:
+    """What the driver has to write for each op."""
+    weights, base = np.empty_like(arrays["units"]), arrays.get("base")
+    sums = reference_quantize.quantize_forward(
+        arrays["units"], quantizer, base=base, weights=weights
+    )
+    state = (arrays["units"].copy(), arrays["mean"].copy(), arrays["square"].copy())
+    derivatives = reference_quantize.quantize_step(
+        arrays["gradient"],
+        state,
+        quantizer,
+        slopes=arrays["slopes"].astype(np.float64),
+        adam=AdamStep(0.25, 0.5, 0.75, 1e-15, 2),
+        base=base,
+    )
+    return [np.concatenate([weights, sums.ravel()]), np.concatenate([*state, derivatives.ravel()])]
+
+
+@pytest.mark.parametrize("has_base", [True, False])
+@pytest.mark.parametrize("rounding", ["free", "noisy", "hard"])
+def test_valid_calls_of_the_quantizer_run_clean_and_right(
+    driver: Path, rounding: str, has_base: bool
+) -> None:
+    quantizer, arrays = quantize_case(rounding, has_base=has_base)
+    result = driver.parent / "result"
+    for op, expected in enumerate(quantize_results(quantizer, arrays)):
+        for instruction_set in range(len(VARIANTS)):
+            data = quantize_bytes(op, quantizer, arrays, instruction_set)
+            code, message = outcome(driver, data, result)
+            if code == REFUSED and "instruction set must exist" in message:
+                continue  # this machine lacks it
+            assert (code, message) == (0, "")
+            got = np.frombuffer(result.read_bytes(), "<f4")
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+def test_values_that_are_not_finite_are_quantized_clean(driver: Path) -> None:
+    quantizer, arrays = quantize_case("hard", has_base=True)
+    arrays["units"][::7], arrays["units"][::11], arrays["gradient"][::13] = 1e30, np.nan, np.inf
+    for op in (0, 1):
+        assert outcome(driver, quantize_bytes(op, quantizer, arrays)) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("at", "patch"),
+    [
+        (4, b"\x02"),  # op
+        (5, b"\x00"),  # threads
+        (7, b"\x03"),  # rounding
+        (8, b"\x00"),  # has base
+        (9, b"\x04"),  # tensors
+        (10, b"\x01"),  # gradients
+        (11, struct.pack("<I", 0)),  # sizes
+        (11, b"\xff\xff\xff\xff"),
+        (15, struct.pack("<2I", 255, 701)),  # and so the first gradient ends within a tensor
+        (23, struct.pack("<f", 0.0)),  # rates
+        (35, struct.pack("<f", float("nan"))),  # steps
+    ],
+)
+def test_hostile_calls_of_the_quantizer_are_refused(driver: Path, at: int, patch: bytes) -> None:
+    data = quantize_bytes(1, *quantize_case("noisy", has_base=True))
     assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
     assert_refused(driver, data[:-1])
 

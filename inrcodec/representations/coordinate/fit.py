@@ -81,6 +81,12 @@ def fit_network(
     """
     fitter = _Fitter(network, data, goal, recipe=recipe, start=start, base=base)
     clock = Clock(budget)
+    with np.errstate(over="ignore", invalid="ignore"):  # a fit that overflows is rolled back
+        _run(fitter, clock, budget, watch)
+        return fitter.result(clock.iterations)
+
+
+def _run(fitter: _Fitter, clock: Clock, budget: Budget, watch: Watch | None) -> None:
     next_check = 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
         if not fitter.step(clock.fraction) and not fitter.roll_back():
@@ -94,7 +100,6 @@ def fit_network(
     fitter.keep(hard=True)
     if watch is not None:
         watch(fitter.report(clock))
-    return fitter.result(clock.iterations)
 
 
 class _Fitter:
@@ -112,7 +117,7 @@ class _Fitter:
     ) -> None:
         self._network, self._data, self._recipe, self._base = network, data, recipe, base
         self._values = Values(network.tensors(), recipe.beta2, base)
-        self._sizes = torch.tensor(self._values.sizes, dtype=torch.float64)
+        self._sizes = self._values.sizes
         self._price = Price(
             goal,
             mse_scale=data.mse_scale,
@@ -161,7 +166,7 @@ class _Fitter:
 
     def _batch_points(self) -> int:
         """Points enough to take as long as the values, unless the recipe asks for more."""
-        wanted = sum(self._values.sizes) // _PARAMETERS_PER_POINT
+        wanted = sum(self._sizes) // _PARAMETERS_PER_POINT
         return max(self._recipe.batch_points, min(wanted, _MAX_BATCH_POINTS))
 
     def _probe_points(self) -> NDArray[np.int64]:
@@ -209,14 +214,19 @@ class _Fitter:
 
     def _descend(self, points: NDArray[np.int64]) -> tuple[float, list[NDArray[np.float32]]]:
         """The error at these points, and its gradient by the weights, tensor by tensor."""
-        mse = self._mse(points)
-        gradients = torch.autograd.grad(mse, self._tensors)
-        return float(mse.detach()), [gradient.reshape(-1).numpy() for gradient in gradients]
+        outputs, errors = self._errors(points)
+        slope = torch.from_numpy(errors * np.float32(2.0 / errors.size))
+        gradients = torch.autograd.grad(outputs, self._tensors, slope)
+        return _mean_square(errors), [gradient.reshape(-1).numpy() for gradient in gradients]
 
-    def _mse(self, points: NDArray[np.int64]) -> Tensor:
-        """Mean square error of the targets at these points, with the weights as written."""
-        coords, targets = (torch.from_numpy(array) for array in self._data.at(points))
-        return (self._network.apply(self._tensors, coords) - targets).square().mean()
+    def _errors(self, points: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.float32]]:
+        """What the network puts out at these points, with the weights as written, and its errors.
+
+        numpy takes the differences: torch would wake threads for each of these short loops.
+        """
+        coords, targets = self._data.at(points)
+        outputs = self._network.apply(self._tensors, torch.from_numpy(coords))
+        return outputs, outputs.detach().numpy() - targets
 
     def _move_steps(self, slopes: NDArray[np.float64], quantizer: Quantizer, rate: float) -> None:
         """A step of Adam of log2 of the steps, given the `slopes` by the steps."""
@@ -237,8 +247,8 @@ class _Fitter:
         if self._base is not None:
             return
         ones = self._values.quantizer((1.0,) * len(self._sizes), "free")
-        squares = torch.from_numpy(self._values.sums(ones)[:, 1]) / self._sizes
-        self._log2_steps.copy_(torch.log2(squares.sqrt() / 6.0 + 1e-4))
+        spreads = np.sqrt(self._values.sums(ones)[:, 1] / self._sizes)
+        self._log2_steps.copy_(torch.from_numpy(np.log2(spreads / 6.0 + 1e-4)))
         self._scale_steps()
 
     def _scale_steps(self) -> None:
@@ -272,18 +282,9 @@ class _Fitter:
         """
         if rounding == "free":
             return 0.0, np.zeros_like(sums)
-        leaf = torch.from_numpy(sums).requires_grad_()
-        bits = torch.minimum(*self._bits_both_ways(leaf, rounding)).sum()
-        (slopes,) = torch.autograd.grad(bits, leaf)
-        return float(bits.detach()), slopes.numpy()
-
-    def _bits_both_ways(self, sums: Tensor, rounding: Rounding) -> tuple[Tensor, Tensor]:
-        """The bits [tensors] of symbols, and of their differences to the base."""
-        noisy = rounding == "noisy"
-        bits = relaxed.expected_bits(sums[:, :2], self._sizes, noisy=noisy)
-        if self._base is None:
-            return bits, bits
-        return bits, relaxed.expected_bits(sums[:, 2:], self._sizes, noisy=noisy)
+        return relaxed.cheapest_bits(
+            sums, self._sizes, noisy=rounding == "noisy", has_base=self._base is not None
+        )
 
     def _rounded_bits(self) -> float:
         """The bits that the values cost as they are, rounded."""
@@ -310,7 +311,7 @@ class _Fitter:
         parts = range(0, len(self._probe), _PART_POINTS)
         with torch.no_grad():
             points = [self._probe[at : at + _PART_POINTS] for at in parts]
-            errors = [float(self._mse(part)) * len(part) for part in points]
+            errors = [_mean_square(self._errors(part)[1]) * len(part) for part in points]
         mse = sum(errors) / len(self._probe)
         return self._snapshot(self._price.cost(mse, bits))
 
@@ -384,6 +385,12 @@ class _Fitter:
 
         The anchor is the base where differences to it are cheaper, else 0.
         """
-        sums = torch.from_numpy(self._values.sums(self._hard()))
-        plain, differences = self._bits_both_ways(sums, "hard")
-        return self._values.scaled(self._steps(), zone, (differences < plain).tolist())
+        anchored = np.zeros(len(self._sizes), bool)
+        if self._base is not None:
+            sums = self._values.sums(self._hard())
+            anchored = relaxed.differences_are_cheaper(sums, self._sizes)
+        return self._values.scaled(self._steps(), zone, anchored.tolist())
+
+
+def _mean_square(errors: NDArray[np.float32]) -> float:
+    return float(np.vdot(errors, errors)) / errors.size
