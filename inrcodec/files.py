@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from inrcodec.errors import ConfigError, SignalError
 
-__all__ = ["check_writable", "read_bytes", "write_bytes"]
+__all__ = ["check_writable", "read_bytes", "replacing", "write_bytes"]
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -55,12 +58,24 @@ def write_bytes(path: str | Path, data: bytes, *, force: bool = True) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """An open file that takes the place of `path` when the block is left without an error.
+
+    Until then it has a temporary name in the same folder; after an error nothing is left behind.
+    """
     target = Path(path)
     try:
         if _is_device(target):
-            target.write_bytes(data)
+            with target.open("wb") as device:
+                yield device
         else:
-            _replace(target.resolve(), data)  # what a link points to, not the link
+            with _replacement(target.resolve()) as file:  # what a link points to, not the link
+                yield file
     except OSError as error:  # name the output, not the temporary file
         raise OSError(error.errno, error.strerror, str(path)) from None
 
@@ -70,13 +85,14 @@ def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _replace(target: Path, data: bytes) -> None:
+@contextmanager
+def _replacement(target: Path) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".part"
     )
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0)

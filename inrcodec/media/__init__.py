@@ -1,23 +1,35 @@
 """Media files <-> Signals. What a file is decides its content, then its suffix.
 
 Nothing is dropped silently: each `read`, `write` or `to_bytes` gives at most one UserWarning, which
-lists all that could not be kept.
+lists all that could not be kept. Films can also be read and written some frames at a time, by
+`open_film` and `create_film`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from inrcodec import files
 from inrcodec.errors import ConfigError, SignalError
+from inrcodec.media import film
+from inrcodec.media.film import FilmSource, FilmWriter, create_film, open_film
 from inrcodec.media.formats import WAV, MediaFormat, of_content, of_suffix
+from inrcodec.media.guard import named
 from inrcodec.signal import Kind, Signal, SignalSpec
 
-__all__ = ["MediaInfo", "probe", "read", "to_bytes", "write"]
+__all__ = [
+    "FilmSource",
+    "FilmWriter",
+    "MediaInfo",
+    "create_film",
+    "open_film",
+    "probe",
+    "read",
+    "to_bytes",
+    "write",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,15 +42,22 @@ class MediaInfo:
 
 
 def read(source: str | Path | bytes) -> Signal:
-    """The signal in a media file (`-`: standard input) or in the bytes of one.
+    """The signal in a media file (`-`: standard input), in the bytes of one, or in a sequence of
+    images (`folder/%04d.png`).
 
     Raises SignalError for anything that is not readable media, MissingExtraError for sound
-    without the extra 'audio'.
+    without the extra 'audio' and film without 'video'.
     """
-    data, name = _load(source)
+    loaded = _film_or_data(source)
+    if isinstance(loaded, FilmSource):
+        with loaded:
+            signal = loaded.read()
+        _warn(loaded.name, loaded.notes)
+        return signal
+    data, name = loaded
     notes: list[str] = []
     media_format = _format_of(data, name)
-    with _named(name):
+    with named(name):
         signal = _parse(data, media_format, notes)
     _warn(name, notes)
     return signal
@@ -46,9 +65,13 @@ def read(source: str | Path | bytes) -> Signal:
 
 def probe(source: str | Path | bytes) -> MediaInfo:
     """What `read` would give, from the header alone where that suffices."""
-    data, name = _load(source)
+    loaded = _film_or_data(source)
+    if isinstance(loaded, FilmSource):
+        with loaded:
+            return MediaInfo(kind=Kind.VIDEO, format=loaded.format_name, spec=loaded.spec)
+    data, name = loaded
     media_format = _format_of(data, name)
-    with _named(name):
+    with named(name):
         spec = _spec_of(data, media_format) or _parse(data, media_format, []).spec
     return MediaInfo(kind=spec.kind, format=media_format.name, spec=spec)
 
@@ -56,9 +79,14 @@ def probe(source: str | Path | bytes) -> MediaInfo:
 def write(signal: Signal, path: str | Path, *, force: bool = True) -> None:
     """Write a signal to a media file, whole or not at all. The suffix decides the format.
 
-    Raises ConfigError for an unknown suffix, for a format that cannot hold the signal, and as
-    `files.check_writable` does.
+    A film can also be written to images, `folder/%04d.png`. Raises ConfigError for an unknown
+    suffix, for a format that cannot hold the signal, and as `files.check_writable` does.
     """
+    if signal.spec.kind is Kind.VIDEO and str(path) != "-":
+        with create_film(path, signal.spec, signal.metadata, force=force) as writer:
+            writer.write(signal.samples, signal.times)
+        _warn(str(path), writer.notes)
+        return
     files.check_writable(path, force=force)
     files.write_bytes(path, to_bytes(signal, Path(path).suffix), force=force)
 
@@ -72,6 +100,14 @@ def to_bytes(signal: Signal, suffix: str) -> bytes:
     data = _compose(signal, media_format, notes)
     _warn(f"output {suffix}", notes)
     return data
+
+
+def _film_or_data(source: str | Path | bytes) -> FilmSource | tuple[bytes, str]:
+    """An open film, or the bytes of anything else and its name for messages."""
+    if film.is_film(source):
+        return open_film(source)
+    data, name = _load(source)
+    return open_film(data) if film.is_film(data) else (data, name)
 
 
 def _parse(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
@@ -91,18 +127,11 @@ def _spec_of(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
 def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
     from inrcodec.media import audio, image, wav
 
+    if media_format.kind is Kind.VIDEO:
+        return film.to_bytes(signal, media_format.suffixes[0], notes)
     if media_format.kind is Kind.IMAGE:
         return image.to_bytes(signal, media_format, notes)
     return wav.to_bytes(signal) if media_format is WAV else audio.to_flac(signal)
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Put the name of the source before the message of a SignalError."""
-    try:
-        yield
-    except SignalError as error:
-        raise SignalError(f"cannot read {name}: {error}") from None
 
 
 def _load(source: str | Path | bytes) -> tuple[bytes, str]:

@@ -10,15 +10,20 @@ from inrcodec.signal import Kind
 
 __all__ = [
     "AVIF",
+    "FILM",
     "FLAC",
     "FORMATS",
     "JPEG",
+    "MKV",
     "MP3",
+    "MP4",
     "OGG",
     "PNG",
     "TIFF",
     "WAV",
+    "WEBM",
     "WEBP",
+    "Y4M",
     "MediaFormat",
     "of_content",
     "of_suffix",
@@ -44,8 +49,19 @@ WAV = MediaFormat("WAV", Kind.AUDIO, (".wav",))
 FLAC = MediaFormat("FLAC", Kind.AUDIO, (".flac",))
 OGG = MediaFormat("OGG", Kind.AUDIO, (".ogg", ".oga", ".opus"), writable=False)
 MP3 = MediaFormat("MP3", Kind.AUDIO, (".mp3",), writable=False)
+MP4 = MediaFormat("MP4", Kind.VIDEO, (".mp4", ".m4v", ".mov"))
+MKV = MediaFormat("MKV", Kind.VIDEO, (".mkv",))
+WEBM = MediaFormat("WebM", Kind.VIDEO, (".webm",), writable=False)
+Y4M = MediaFormat("Y4M", Kind.VIDEO, (".y4m",))
+FILM = MediaFormat(
+    "film",
+    Kind.VIDEO,
+    (".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".ogv", ".flv", ".wmv", ".3gp"),
+    writable=False,
+)
+"""Films in older containers."""
 
-FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, WAV, FLAC, OGG, MP3)
+FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, WAV, FLAC, OGG, MP3, MP4, MKV, WEBM, Y4M, FILM)
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -56,29 +72,65 @@ _MAGIC = (
     (b"MM\0+", TIFF),
     (b"fLaC", FLAC),
     (b"OggS", OGG),
+    (b"YUV4MPEG2 ", Y4M),
+    (b"FLV\x01", FILM),
+    (b"\0\0\x01\xba", FILM),
+    (bytes.fromhex("3026b2758e66cf11"), FILM),
 )
 _AVIF_BRANDS = (b"avif", b"avis")
+_STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"jxl ")
+_QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_EBML = b"\x1a\x45\xdf\xa3"
+_HEAD = 1 << 12
+_TS_PACKET = 188
 
 
 def of_content(data: bytes, name: str) -> MediaFormat | None:
-    """The format that the bytes begin like, else None.
+    """The format that the bytes begin like, else None; the first 4 KiB decide between films.
 
-    Only MP3 may begin with anything (a decoder looks for the first frame), so that there, and
-    nowhere else, the suffix of `name` is believed.
+    MP3 and the older films may begin with anything (a decoder looks for the first frame), so that
+    there, and nowhere else, the suffix of `name` is believed.
     """
     if data[:3] == b"ID3":
         return FLAC if data[_id3_length(data) :][:4] == b"fLaC" else MP3
     for magic, media_format in _MAGIC:
         if data.startswith(magic):
-            return media_format
+            return _of_ogg(data) if media_format is OGG else media_format
     if data[:4] in (b"RIFF", b"RF64"):
-        return {b"WAVE": WAV, b"WEBP": WEBP}.get(data[8:12])
-    if data[4:8] == b"ftyp":
-        brands = data[8 : int.from_bytes(data[:4], "big")][:256]
-        return AVIF if any(brand in brands for brand in _AVIF_BRANDS) else None
+        return {b"WAVE": WAV, b"WEBP": WEBP, b"AVI ": FILM}.get(data[8:12])
+    if data[:4] == _EBML:
+        return WEBM if b"webm" in data[:64] else MKV
+    return _of_boxes(data) or _of_frames(data) or _of_name(data, name)
+
+
+def _of_ogg(data: bytes) -> MediaFormat:
+    return FILM if b"\x80theora" in data[:_HEAD] else OGG
+
+
+def _of_boxes(data: bytes) -> MediaFormat | None:
+    """AVIF or MP4, both of boxes: length, name, content. Source: ISO/IEC 14496-12, section 4."""
+    if data[4:8] in _QUICKTIME_BOXES:
+        return MP4
+    if data[4:8] != b"ftyp":
+        return None
+    brands = data[8 : int.from_bytes(data[:4], "big")][:256]
+    if any(brand in brands for brand in _AVIF_BRANDS):
+        return AVIF
+    return None if brands[:4] in _STILL_BRANDS else MP4
+
+
+def _of_frames(data: bytes) -> MediaFormat | None:
+    """MP3 and MPEG transport streams, which have no start of their own."""
     if _is_mp3_frame(data):
         return MP3
-    return MP3 if data and PurePath(name).suffix.lower() in MP3.suffixes else None
+    packets = data[: 3 * _TS_PACKET : _TS_PACKET], data[4 : 3 * (_TS_PACKET + 4) : _TS_PACKET + 4]
+    return FILM if b"\x47\x47\x47" in packets else None
+
+
+def _of_name(data: bytes, name: str) -> MediaFormat | None:
+    suffix = PurePath(name).suffix.lower()
+    believed = (f for f in (MP3, FILM) if data and suffix in f.suffixes)
+    return next(believed, None)
 
 
 def of_suffix(path: str | PurePath) -> MediaFormat:

@@ -20,7 +20,15 @@ from inrcodec.errors import InrcodecError, SignalError
 from inrcodec.media import formats
 from inrcodec.media.formats import MediaFormat
 
-__all__ = ["MAX_SAMPLES", "PARSER_ERRORS", "check_size", "guarded", "one_line"]
+__all__ = [
+    "MAX_SAMPLES",
+    "PARSER_ERRORS",
+    "check_size",
+    "guarded",
+    "named",
+    "one_line",
+    "translated",
+]
 
 MAX_SAMPLES = 1 << 28
 """Most samples that are read from one file: as many as a decoder allows by default."""
@@ -40,7 +48,7 @@ PARSER_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""What our parsers, Pillow, tifffile and soundfile raise on damaged files."""
+"""What our parsers, Pillow, tifffile, soundfile and PyAV raise on damaged files."""
 
 _BARE = (AssertionError, AttributeError, LookupError, TypeError)
 """Errors whose text says nothing to a person."""
@@ -51,21 +59,38 @@ def guarded(media_format: MediaFormat, notes: list[str]) -> Iterator[None]:
     """Run a parser of that format: its errors become SignalError, its warnings notes."""
     from PIL import Image
 
-    foreign: tuple[type[Exception], ...] = (*PARSER_ERRORS, *_tiff_errors())
+    with translated(media_format):
+        try:
+            with warnings.catch_warnings(record=True) as caught, _diverted(media_format, notes):
+                warnings.simplefilter("always")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                yield
+            notes.extend(one_line(str(warning.message)) for warning in caught)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise SignalError(f"image too large: {one_line(str(error))}") from None
+
+
+@contextmanager
+def translated(media_format: MediaFormat) -> Iterator[None]:
+    """Errors of a parser of that format become SignalError."""
+    foreign: tuple[type[Exception], ...] = (*PARSER_ERRORS, *_loaded_errors())
     try:
-        with warnings.catch_warnings(record=True) as caught, _diverted(media_format, notes):
-            warnings.simplefilter("always")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-        notes.extend(one_line(str(warning.message)) for warning in caught)
+        yield
     except InrcodecError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise SignalError(f"image too large: {one_line(str(error))}") from None
     except foreign as error:
-        text = "" if isinstance(error, _BARE) else one_line(str(error))
+        text = "" if isinstance(error, _BARE) else one_line(_said(error))
         message = f"damaged or unsupported {media_format.name} file"
         raise SignalError(f"{message}: {text}" if text else message) from None
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put the name of the source before the message of a SignalError."""
+    try:
+        yield
+    except SignalError as error:
+        raise SignalError(f"cannot read {name}: {error}") from None
 
 
 def check_size(width: int, height: int, channels: int) -> None:
@@ -84,10 +109,16 @@ def one_line(text: str) -> str:
     return " ".join(re.sub(r"<[\w.]+ object at \w+>", "", text).split()).strip(": ")[:200]
 
 
-def _tiff_errors() -> tuple[type[Exception], ...]:
-    """tifffile's error derives from Exception; without tifffile loaded nothing can raise it."""
-    module = sys.modules.get("tifffile")
-    return () if module is None else (module.TiffFileError,)
+def _loaded_errors() -> tuple[type[Exception], ...]:
+    """Errors of tifffile and PyAV that derive from Exception; only what is loaded can raise one."""
+    homes = (("tifffile", "TiffFileError"), ("av", "FFmpegError"))
+    return tuple(getattr(sys.modules[home], name) for home, name in homes if home in sys.modules)
+
+
+def _said(error: Exception) -> str:
+    """The text of an error; PyAV's without the number, the name of our file object and the log."""
+    text = getattr(error, "strerror", None) if hasattr(error, "log") else None
+    return str(text or error)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from inrcodec.media.guard import guarded
 from inrcodec.media.metadata import oriented, swaps_axes, writable
 from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
 
-__all__ = ["probe", "read", "to_bytes"]
+__all__ = ["check_holds", "probe", "read", "to_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
 
 def to_bytes(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
     """A whole image file. Raises ConfigError if the format cannot hold the samples."""
-    _check_holds(signal.spec, media_format)
+    check_holds(signal.spec, media_format)
     metadata = writable(signal.metadata, _LIMITS[media_format].fields, notes)
     if media_format is formats.PNG:
         return png_write.encode(signal.samples, metadata)
@@ -92,7 +92,8 @@ def to_bytes(signal: Signal, media_format: MediaFormat, notes: list[str]) -> byt
     return pillow.encode(signal.samples, metadata, media_format, notes)
 
 
-def _check_holds(spec: SignalSpec, media_format: MediaFormat) -> None:
+def check_holds(spec: SignalSpec, media_format: MediaFormat) -> None:
+    """Raise ConfigError if a format cannot hold images of that spec."""
     if _fits(spec, _LIMITS[media_format]):
         return
     height, width = spec.grid

@@ -133,7 +133,7 @@ def _png(*chunks: tuple[bytes, bytes]) -> bytes:
     return _with_right_checksums(b"\x89PNG\r\n\x1a\n" + b"".join(framed))
 
 
-@pytest.mark.parametrize("data", [b"hello", b"\x89INR", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x18ftypmp42"])
+@pytest.mark.parametrize("data", [b"hello", b"\x89INR", b"RIFF\0\0\0\0EGG ", b"\0\0\0\x18ftypheic"])
 def test_what_is_not_media_is_named(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(data)
