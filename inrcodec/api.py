@@ -74,13 +74,13 @@ def encode(
         verify=verify,
         options=options or {},
     )
-    if isinstance(x, str | Path | bytes) and media.is_film(x):
-        with media.open_film(x) as source:
+    source = _source_of(x, sample_rate)
+    if isinstance(source, media.FilmSource):
+        with source:
             return encode_film(source, request, started=started).data
-    signal = _signal_of(x, sample_rate)
-    if signal.spec.kind is Kind.VIDEO:
-        return encode_film(FramesOfSignal(signal), request, started=started).data
-    return encode_to_target(signal, request, started=started).data
+    if source.spec.kind is Kind.VIDEO:
+        return encode_film(FramesOfSignal(source), request, started=started).data
+    return encode_to_target(source, request, started=started).data
 
 
 def decode(data: bytes | str | Path, *, limits: DecodeLimits | None = None) -> Signal:
@@ -104,14 +104,14 @@ def choose_target(values: Mapping[Measure, float | None]) -> Target:
     return Target(*given.popitem()) if given else Target()
 
 
-def _signal_of(x: Source, sample_rate: int | None) -> Signal:
+def _source_of(x: Source, sample_rate: int | None) -> Signal | media.FilmSource:
     if isinstance(x, np.ndarray):
         return Signal.image(x) if sample_rate is None else Signal.audio(x, sample_rate)
     if sample_rate is not None:
         raise ConfigError(
             f"sample_rate {sample_rate} is for arrays; {type(x).__name__} has its own"
         )
-    return x if isinstance(x, Signal) else media.read(x)
+    return x if isinstance(x, Signal) else media.load(x)
 
 
 def _bytes_of(source: bytes | str | Path) -> bytes:

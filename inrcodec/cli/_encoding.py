@@ -6,8 +6,9 @@ import threading
 import time as clock
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inrcodec import files
 from inrcodec.cli._interrupt import EXIT_INTERRUPTED, ending_fit
@@ -17,6 +18,7 @@ from inrcodec.cli._report import Report, first_failure, say
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from inrcodec.media import FilmSource
     from inrcodec.representations.base import Watch
     from inrcodec.request import EncodeRequest
     from inrcodec.signal import Signal
@@ -29,11 +31,15 @@ _LEAST_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What to do with each input. The part to encode: `seconds` of a sound, `frames` of a film."""
+    """What to do with each input. The part to encode: `seconds` of a sound, `frames` of a film.
+
+    `rate`: frames per second of a film that is a sequence of images.
+    """
 
     request: EncodeRequest
     seconds: Span | None
     frames: FrameSpan | None
+    rate: Fraction | None
     force: bool
     report: Report
 
@@ -108,6 +114,18 @@ def _check_can_be_made(folder: Path) -> None:
     files.check_writable(missing[-1], force=True)
 
 
+class _Run(NamedTuple):
+    """When the work on an input began, who is told of it, and what ends it."""
+
+    started: float
+    watch: Watch | None
+    cancel: threading.Event
+
+    def options(self) -> dict[str, Any]:
+        """As keywords of an encode."""
+        return self._asdict()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Outcome:
     """A stream, what is measured of it, and how its making ended."""
@@ -122,10 +140,15 @@ class _Outcome:
 def _encode_one(job: _Job, task: Task) -> int:
     from inrcodec import media
 
-    work = _encode_film if media.is_film(job.source) else _encode_signal
+    started = clock.monotonic()
+    source = media.load(job.source, rate=task.rate)
     with ending_fit() as cancel:
         with watching(Path(job.source).name, quiet=task.report.silent) as watch:
-            outcome = work(job, task, watch, cancel)
+            if isinstance(source, media.FilmSource):
+                with source:
+                    outcome = _encode_film(source, task, _Run(started, watch, cancel))
+            else:
+                outcome = _encode_signal(source, task, _Run(started, watch, cancel))
         if job.folder is not None:
             job.folder.mkdir(parents=True, exist_ok=True)
         files.write_bytes(job.output, outcome.data, force=task.force)
@@ -141,16 +164,12 @@ def _encode_one(job: _Job, task: Task) -> int:
     return 0 if outcome.reached else EXIT_NOT_REACHED
 
 
-def _encode_signal(job: _Job, task: Task, watch: Watch | None, cancel: threading.Event) -> _Outcome:
-    from inrcodec import media
-
-    started = clock.monotonic()
-    signal = _part_of(media.read(job.source), task)
-
+def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
     from inrcodec import metrics
     from inrcodec.rate import encode_to_target
 
-    result = encode_to_target(signal, task.request, started=started, watch=watch, cancel=cancel)
+    signal = _part_of(source, task)
+    result = encode_to_target(signal, task.request, **run.options())
     n_bytes = len(result.data)
     measured: dict[str, object] = {
         "bytes": n_bytes,
@@ -174,17 +193,13 @@ def _encode_signal(job: _Job, task: Task, watch: Watch | None, cancel: threading
     )
 
 
-def _encode_film(job: _Job, task: Task, watch: Watch | None, cancel: threading.Event) -> _Outcome:
-    from inrcodec import media, metrics
+def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
+    from inrcodec import metrics
     from inrcodec.film import encode_film
 
-    started = clock.monotonic()
     if task.seconds is not None:
         raise ConfigError("--seconds is for sound, not for film; --frames cuts it")
-    with media.open_film(job.source) as source:
-        result = encode_film(
-            source, task.request, span=task.frames, started=started, watch=watch, cancel=cancel
-        )
+    result = encode_film(source, task.request, span=task.frames, **run.options())
     n_bytes = len(result.data)
     measured: dict[str, object] = {
         "bytes": n_bytes,

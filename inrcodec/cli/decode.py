@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -28,7 +28,7 @@ from inrcodec.cli._parse import (
     parse_region,
     parse_span,
 )
-from inrcodec.cli._report import Report, first_failure
+from inrcodec.cli._report import Report, first_failure, say
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def _decode_one(
 
     started = time.monotonic()
     reader = Reader(files.read_bytes(source))
+    n_bytes: int | None
     if reader.spec.kind is Kind.VIDEO:
         spec, n_bytes = _write_film(reader, target, view=view, suffix=suffix)
     else:
@@ -189,23 +190,28 @@ def _decode_one(
 
 def _write_film(
     reader: Reader, target: Target, *, view: View, suffix: str | None
-) -> tuple[SignalSpec, int]:
-    """Write a film group by group; what was written, and its bytes."""
+) -> tuple[SignalSpec, int | None]:
+    """Write a film group by group; what was written, and the bytes of a single file."""
     from inrcodec import media
 
+    if target.codec not in (None, "ffv1", "x264"):
+        raise ConfigError(f"codec '{target.codec}' is not one of ffv1, x264")
     scene = reader.scene(view)
     writer = media.create_film(
         target.path,
         scene.spec,
         reader.meta,
         suffix=suffix,
-        codec=target.codec,
+        codec=cast("Literal['ffv1', 'x264'] | None", target.codec),
         force=target.force,
     )
     with writer:
         for part in reader.film(view):
             writer.write(part.samples, part.times)
-    return scene.spec, writer.n_bytes
+    for note in writer.notes:
+        say(f"warning: {target.path}: {note}")
+    written = Path(target.path)
+    return scene.spec, written.stat().st_size if written.is_file() else None
 
 
 def _suffix_of(target: Target) -> str | None:

@@ -22,6 +22,7 @@ from inrcodec.cli._parse import (
     integer_parser,
     number_parser,
     parse_frames,
+    parse_rate,
     parse_size,
     parse_span,
 )
@@ -125,6 +126,12 @@ def encode(
         str | None, typer.Option(metavar="A:B", help="Encode this part of a sound only.")
     ] = None,
     frames: Frames = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FPS", help="Frames per second of a film that is a sequence of images; 25."
+        ),
+    ] = None,
     group: Annotated[
         int | None,
         typer.Option(
@@ -203,6 +210,7 @@ def encode(
         request=request,
         seconds=None if seconds is None else parse_span(seconds),
         frames=None if frames is None else parse_frames(frames),
+        rate=None if rate is None else parse_rate(rate),
         force=force,
         report=Report(quiet=quiet, as_json=as_json, stdout_taken=output == "-"),
     )

@@ -53,10 +53,11 @@ def _comparison(reference: str) -> Callable[[bytes], dict[str, object]]:
     """What compares streams with a file. Raises SignalError if that cannot be read."""
     from inrcodec import media
 
-    if media.is_film(reference):
-        source = media.open_film(reference)
-        return lambda data: compare_film(source, data)
-    signal = media.read(reference)
+    source = media.load(reference)
+    if isinstance(source, media.FilmSource):
+        film = source
+        return lambda data: compare_film(film, data)
+    signal = source
     return lambda data: compare(signal, data)
 
 

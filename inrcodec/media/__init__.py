@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from inrcodec import files
@@ -24,6 +25,7 @@ __all__ = [
     "FilmWriter",
     "MediaInfo",
     "create_film",
+    "load",
     "open_film",
     "probe",
     "read",
@@ -48,13 +50,25 @@ def read(source: str | Path | bytes) -> Signal:
     Raises SignalError for anything that is not readable media, MissingExtraError for sound
     without the extra 'audio' and film without 'video'.
     """
-    loaded = _film_or_data(source)
+    loaded = load(source)
+    if isinstance(loaded, Signal):
+        return loaded
+    with loaded:
+        return loaded.read()
+
+
+def load(source: str | Path | bytes, *, rate: Fraction | None = None) -> Signal | FilmSource:
+    """What `read` gives, but of a film its open source, whose frames are yet to be read.
+
+    `rate`: as for `open_film`; ConfigError if the source is no film.
+    """
+    loaded = open_film(source, rate=rate) if film.is_film(source) else _film_or_data(source)
     if isinstance(loaded, FilmSource):
-        with loaded:
-            signal = loaded.read()
         _warn(loaded.name, loaded.notes)
-        return signal
+        return loaded
     data, name = loaded
+    if rate is not None:
+        raise ConfigError(f"rate {float(rate):g} is for images of a film, not for {name}")
     notes: list[str] = []
     media_format = _format_of(data, name)
     with named(name):

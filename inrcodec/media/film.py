@@ -201,12 +201,14 @@ def create_film(
     spec: SignalSpec,
     metadata: Metadata,
     *,
+    suffix: str | None = None,
     codec: Codec | None = None,
     crf: int = 18,
     force: bool = True,
 ) -> FilmWriter:
     """A writer of the film file, or of the images `folder/%04d.png`, that `path` names.
 
+    `suffix` (".mkv") is believed instead of the path's.
     `codec` is "ffv1", without loss, or "x264", H.264 at quality `crf` (0 to 51, lower is better);
     None: FFV1 for .mkv, H.264 for .mp4. Of `spec.grid` the count of frames is not binding. Raises
     ConfigError for what the format cannot hold and as `files.check_writable` does.
@@ -220,7 +222,7 @@ def create_film(
         target = sequence.writing(path, spec, metadata, force=force, notes=notes)
         return FilmWriter(target, spec, notes)
     files.check_writable(path, force=force)
-    media_format = _film_of_suffix(Path(path).suffix)
+    media_format = _film_of_suffix(suffix or Path(path).suffix)
     compose = _composer(media_format, spec, metadata, codec=codec, crf=crf, notes=notes)
 
     @contextmanager
