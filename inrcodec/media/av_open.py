@@ -61,8 +61,7 @@ def opened(
                 raise SignalError("there is no decoder for its video")
             check_size(stream.width, stream.height, 1)
             context = stream.codec_context
-            lossless = {"err_detect": "crccheck+explode"} if context.name == "ffv1" else {}
-            context.options = {"max_pixels": most, **lossless}
+            context.options = {"max_pixels": most}
             context.thread_type = "AUTO"
             context.thread_count = min(_MAX_THREADS, os.cpu_count() or 1)
             yield container, stream

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from inrcodec.errors import SignalError
-from inrcodec.media import formats
+from inrcodec.media import ffv1, formats
 from inrcodec.media.av_open import lost_parts, opened
 from inrcodec.media.av_pixels import Layout, colour_of, samples_of
 from inrcodec.media.film import FilmSource, Frames
@@ -113,24 +113,36 @@ class AvFilm(FilmSource):
         """From the packets; None if some do not say when they are shown."""
         shown: list[int] = []
         keys: list[int] = []
-        last = None
-        with translated(self._format):
-            for packet in container.demux(stream):
-                if packet.size == 0:
-                    continue
-                if packet.is_corrupt:
-                    raise SignalError(f"film ends early or is damaged at frame {len(shown)}")
-                if packet.pts is None:
-                    return None
-                last = packet
-                if not packet.is_discard:
-                    shown.append(packet.pts)
-                if packet.is_keyframe:
-                    keys.append(packet.pts)
-        if last is not None and self._format is formats.Y4M and last.pos is not None:
+        sound: list[bool] = []
+        end = 0
+        for packet in self._packets(container, stream):
+            if packet.is_corrupt:
+                raise SignalError(f"film ends early or is damaged at frame {len(shown)}")
+            if packet.pts is None:
+                return None
+            if not packet.is_discard:
+                shown.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+            if stream.codec_context.name == "ffv1":
+                sound.append(ffv1.is_sound(bytes(packet)))
+            end = (packet.pos or 0) + packet.size
+        if any(sound) and not all(sound):  # none: a version without checksums
+            raise SignalError(f"frame {sound.index(False)} is damaged: wrong checksum")
+        if self._format is formats.Y4M and shown:
             with self._data.open() as file:
-                check_last(file, last.pos + last.size)
+                check_last(file, end)
         return _Index(sorted(shown), sorted(keys), by_time=True) if shown else None
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+        packets = container.demux(stream)
+        while True:
+            with translated(self._format):
+                packet = next(packets, None)
+            if packet is None:
+                return
+            if packet.size:
+                yield packet
 
     def _from_frames(self) -> _Index:
         """From all frames, decoded. Frames without any times follow one another evenly."""
@@ -148,7 +160,9 @@ class AvFilm(FilmSource):
 
     def _frames(self, start: int, stop: int) -> Frames:
         expected, reformatter = start, VideoReformatter()
-        for number, frame in self._numbered(start):
+        frames = self._numbered(start)
+        while (found := self._next(frames, expected)) is not None:
+            number, frame = found
             if number < expected:
                 continue
             if number > expected:
@@ -167,6 +181,12 @@ class AvFilm(FilmSource):
             if expected == stop:
                 return
         raise SignalError(f"frame {expected} of {self.spec.grid[0]} is missing or damaged")
+
+    def _next(self, frames: _Numbered, expected: int) -> tuple[int, av.VideoFrame] | None:
+        try:
+            return next(frames, None)
+        except SignalError as error:
+            raise SignalError(f"film breaks off at frame {expected}: {error}") from None
 
     def _numbered(self, start: int) -> _Numbered:
         """Frames with their numbers, from a key frame at or before `start` on."""

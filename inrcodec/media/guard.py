@@ -112,7 +112,7 @@ def one_line(text: str) -> str:
 def _loaded_errors() -> tuple[type[Exception], ...]:
     """Errors of tifffile and PyAV that derive from Exception; only what is loaded can raise one."""
     homes = (("tifffile", "TiffFileError"), ("av", "FFmpegError"))
-    return tuple(getattr(sys.modules[home], name) for home, name in homes if home in sys.modules)
+    return tuple(getattr(sys.modules[home], name) for home, name in homes if sys.modules.get(home))
 
 
 def _said(error: Exception) -> str:
