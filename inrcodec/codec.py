@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inrcodec.container import DecodeLimits, Stream
 from inrcodec.errors import InrcodecError, LimitError, SignalError
+from inrcodec.mask import resampled
 from inrcodec.representations import by_id, id_of
 from inrcodec.representations.base import Budget, FitGoal, Representation, Watch, Window
 from inrcodec.signal import Signal
@@ -49,9 +51,10 @@ def encode(
         sections={},
         metadata=signal.metadata,
         part_start=None if signal.part is None else signal.part[0],
+        mask=signal.mask,
     )
     _check_within_limits(frame)
-    fitted = representation.fit(signal, config, goal, budget, start=start, watch=watch)
+    fitted = representation.fit(signal.filled(), config, goal, budget, start=start, watch=watch)
     data = replace(frame, sections=fitted.pack()).to_bytes()
     stream, unpacked = unpack(data)
     if verify:
@@ -109,4 +112,15 @@ def render(
     samples = spec.from_unit(representation.render(windows))
     start = stream.part_start
     part = None if start is None else (start, start + stream.spec.grid[0])
-    return Signal(samples=samples, spec=spec, metadata=stream.metadata, part=part)
+    mask = _mask_at(stream, windows)
+    if mask is not None:
+        samples[mask] = np.nan
+    return Signal(samples=samples, spec=spec, metadata=stream.metadata, part=part, mask=mask)
+
+
+def _mask_at(stream: Stream, windows: tuple[Window, ...]) -> NDArray[np.bool_] | None:
+    """Where the samples of windows are no numbers; None: nowhere."""
+    if stream.mask is None:
+        return None
+    mask = resampled(stream.mask, tuple((one.size, one.start, one.stop) for one in windows))
+    return mask if mask.any() else None

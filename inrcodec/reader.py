@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
 from inrcodec.errors import ConfigError
+from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
 
@@ -65,6 +66,11 @@ class Reader:
         return self._stream.metadata
 
     @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """True where an array holds no number, of `shape`; None where all samples are numbers."""
+        return self._stream.mask
+
+    @property
     def model(self) -> str:
         """The name of the representation."""
         return self._representation.name
@@ -91,10 +97,11 @@ class Reader:
             return np.empty(self.shape, self.dtype)[keys]
         return self._signal(tuple(windows)).samples[(*rest, keys[-1])]
 
-    def sample(self, coords: ArrayLike) -> NDArray[np.float32]:
+    def sample(self, coords: ArrayLike) -> NDArray[np.floating]:
         """Values [n, channels] at coords [n, axes] in [0, 1], in units of the samples, not rounded.
 
-        Sample i of n on an axis lies at (i + 0.5) / n. Raises ConfigError for another shape, and
+        Sample i of n on an axis lies at (i + 0.5) / n. float32, of arrays float64; NaN where the
+        nearest sample is no number. Raises ConfigError for another shape, and
         for a representation that cannot be evaluated between its samples.
         """
         n_axes = len(self.spec.grid)
@@ -106,7 +113,12 @@ class Reader:
             raise ConfigError(f"coords have shape {points.shape}, not [n, {n_axes}]")
         low, high = self.spec.value_range
         values = self._representation.sample(points)
-        return values * np.float32(high - low) + np.float32(low)
+        if self.spec.kind is not Kind.ARRAY:
+            return values * np.float32(high - low) + np.float32(low)
+        wide = values.astype(np.float64) * (high - low) + low
+        if self.mask is not None:
+            wide[self.mask[nearest(points, self.spec.grid)]] = np.nan
+        return wide
 
     def read(
         self,

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Backend",
+    "ChannelsLast",
     "Device",
     "Force",
     "Quiet",
     "StreamPath",
+    "Variable",
     "choose_engine",
     "refuse_unsupported",
 ]
@@ -31,6 +33,13 @@ Backend = Annotated[
     typer.Option(metavar="auto|native|torch|tcnn", help="What computes grids and networks."),
 ]
 
+ChannelsLast = Annotated[
+    bool,
+    typer.Option(
+        "--channels-last", help="The last axis of an array is 2 to 64 channels, not of the grid."
+    ),
+]
+
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the work is done.")]
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an output that exists.")]
@@ -41,6 +50,11 @@ Quiet = Annotated[
 
 StreamPath = Annotated[
     str, typer.Argument(metavar="FILE.inr", help="A stream; - is standard input.")
+]
+
+Variable = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The array to take of a file that holds several."),
 ]
 
 

@@ -15,9 +15,11 @@ from inrcodec.cli._interrupt import EXIT_INTERRUPTED, ending_fit
 from inrcodec.cli._options import (
     AsJson,
     Backend,
+    ChannelsLast,
     Device,
     Force,
     Quiet,
+    Variable,
     choose_engine,
     refuse_unsupported,
 )
@@ -40,7 +42,8 @@ _LEAST_SECONDS = 0.1
 def encode(
     *,
     sources: Annotated[
-        list[str], typer.Argument(metavar="IN", help="Images or sounds; - is standard input.")
+        list[str],
+        typer.Argument(metavar="IN", help="Images, sounds or arrays; - is standard input."),
     ],
     output: Annotated[
         str,
@@ -79,7 +82,7 @@ def encode(
         typer.Option(
             metavar="BPP",
             parser=number_parser("--bpp"),
-            help="Bits per pixel, or per frame of a sound.",
+            help="Bits per pixel, per frame of a sound, per grid point of an array.",
         ),
     ] = None,
     size: Annotated[
@@ -127,6 +130,8 @@ def encode(
     frames: Annotated[
         str | None, typer.Option(metavar="A:B", help="Refused: no model codes films yet.")
     ] = None,
+    variable: Variable = None,
+    channels_last: ChannelsLast = False,
     tune: Annotated[
         str, typer.Option(metavar="mse", help="What to optimise. Only mse so far.")
     ] = "mse",
@@ -162,7 +167,7 @@ def encode(
     device: Device = "auto",
     backend: Backend = "auto",
 ) -> None:
-    """Encode images and sounds. At most one of the targets -q ... --snr may be given.
+    """Encode images, sounds and arrays. At most one of the targets -q ... --snr may be given.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 5 target not reached (the best file
     is written), 130 interrupted (the best file so far is written).
@@ -195,6 +200,8 @@ def encode(
     task = Task(
         request=request,
         span=None if seconds is None else parse_span(seconds),
+        variable=variable,
+        channels_last=channels_last,
         force=force,
         report=Report(quiet=quiet, as_json=as_json, stdout_taken=output == "-"),
     )
@@ -203,10 +210,16 @@ def encode(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What to do with each input. `span`: the part of a sound to encode."""
+    """What to do with each input.
+
+    `span`: the part of a sound to encode. `variable`, `channels_last`: which array of a file, and
+    how it is seen.
+    """
 
     request: EncodeRequest
     span: Span | None
+    variable: str | None
+    channels_last: bool
     force: bool
     report: Report
 
@@ -279,7 +292,8 @@ def _encode_one(job: _Job, task: Task) -> int:
     from inrcodec import media
 
     started = clock.monotonic()
-    signal = _part_of(media.read(job.source), task.span)
+    source = media.read(job.source, variable=task.variable, channels_last=task.channels_last)
+    signal = _part_of(source, task.span)
 
     from inrcodec.rate import encode_to_target
 
@@ -316,6 +330,7 @@ def _part_of(signal: Signal, span: Span | None) -> Signal:
 
 def _show(job: _Job, signal: Signal, result: EncodeResult, report: Report) -> None:
     from inrcodec import metrics
+    from inrcodec.signal import Kind
 
     n_bytes, spec = len(result.data), signal.spec
     fields: dict[str, object] = {
@@ -328,6 +343,9 @@ def _show(job: _Job, signal: Signal, result: EncodeResult, report: Report) -> No
     if spec.sample_rate is not None:
         fields["kbps"] = metrics.kbps(n_bytes, spec)
         fields["snr_db"] = metrics.snr_db(signal, result.signal)
+    if spec.kind is Kind.ARRAY:
+        fields["snr_db"] = metrics.snr_db(signal, result.signal)
+        fields["max_abs_error"] = metrics.max_abs_error(signal, result.signal)
     fields |= {
         "seconds": result.seconds,
         "iterations": result.iterations,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inrcodec import files
-from inrcodec.cli._options import AsJson, Backend, Device, Quiet, StreamPath, choose_engine
+from inrcodec.cli._options import (
+    AsJson,
+    Backend,
+    ChannelsLast,
+    Device,
+    Quiet,
+    StreamPath,
+    Variable,
+    choose_engine,
+)
 from inrcodec.cli._report import Report, first_failure
 from inrcodec.errors import ConfigError
 
@@ -22,6 +31,8 @@ def evaluate(
     reference: Annotated[str, typer.Argument(metavar="REF", help="The source of the stream.")],
     source: StreamPath,
     *,
+    variable: Variable = None,
+    channels_last: ChannelsLast = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -36,7 +47,8 @@ def evaluate(
     choose_engine(device, backend)
     report = Report(quiet=quiet, as_json=as_json)
 
-    original = media.read(reference)  # out here: its errors are not the stream's
+    # out here: its errors are not the stream's
+    original = media.read(reference, variable=variable, channels_last=channels_last)
 
     def work(path: str) -> int:
         fields = compare(original, files.read_bytes(path))
@@ -70,6 +82,9 @@ def compare(reference: Signal, data: bytes) -> dict[str, object]:
         fields["kbps"] = metrics.kbps(len(data), decoded.spec)
         fields["snr_db"] = metrics.snr_db(reference, decoded)
         fields["si_sdr_db"] = metrics.si_sdr_db(reference, decoded)
+    if decoded.spec.kind is Kind.ARRAY:
+        fields["snr_db"] = metrics.snr_db(reference, decoded)
+        fields["max_abs_error"] = metrics.max_abs_error(reference, decoded)
     fields["decode_seconds"] = decode_seconds
     return fields
 

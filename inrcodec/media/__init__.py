@@ -14,6 +14,7 @@ from pathlib import Path
 
 from inrcodec import files
 from inrcodec.errors import ConfigError, SignalError
+from inrcodec.media.choice import Choice
 from inrcodec.media.formats import WAV, MediaFormat, of_content, of_suffix
 from inrcodec.signal import Kind, Signal, SignalSpec
 
@@ -29,27 +30,35 @@ class MediaInfo:
     spec: SignalSpec
 
 
-def read(source: str | Path | bytes) -> Signal:
+def read(
+    source: str | Path | bytes, *, variable: str | None = None, channels_last: bool = False
+) -> Signal:
     """The signal in a media file (`-`: standard input) or in the bytes of one.
 
-    Raises SignalError for anything that is not readable media, MissingExtraError for sound
-    without the extra 'audio'.
+    Of arrays only: `variable` names one among several in a file, and with `channels_last` the last
+    axis is 2 to 64 channels. Raises SignalError for anything that is not readable media,
+    ConfigError for options that do not fit it, MissingExtraError for sound without the extra
+    'audio' and netCDF without 'arrays'.
     """
     data, name = _load(source)
     notes: list[str] = []
     media_format = _format_of(data, name)
+    choice = Choice(variable=variable, channels_last=channels_last)
     with _named(name):
-        signal = _parse(data, media_format, notes)
+        signal = _parse(data, media_format, choice, notes)
     _warn(name, notes)
     return signal
 
 
-def probe(source: str | Path | bytes) -> MediaInfo:
+def probe(
+    source: str | Path | bytes, *, variable: str | None = None, channels_last: bool = False
+) -> MediaInfo:
     """What `read` would give, from the header alone where that suffices."""
     data, name = _load(source)
     media_format = _format_of(data, name)
+    choice = Choice(variable=variable, channels_last=channels_last)
     with _named(name):
-        spec = _spec_of(data, media_format) or _parse(data, media_format, []).spec
+        spec = _spec_of(data, media_format, choice) or _parse(data, media_format, choice, []).spec
     return MediaInfo(kind=spec.kind, format=media_format.name, spec=spec)
 
 
@@ -74,23 +83,31 @@ def to_bytes(signal: Signal, suffix: str) -> bytes:
     return data
 
 
-def _parse(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
-    from inrcodec.media import audio, image
+def _parse(data: bytes, media_format: MediaFormat, choice: Choice, notes: list[str]) -> Signal:
+    from inrcodec.media import array, audio, image
 
+    if media_format.kind is Kind.ARRAY:
+        return array.read(data, media_format, choice, notes)
+    choice.check_unused(media_format.name)
     reader = audio.read if media_format.kind is Kind.AUDIO else image.read
     return reader(data, media_format, notes)
 
 
-def _spec_of(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
+def _spec_of(data: bytes, media_format: MediaFormat, choice: Choice) -> SignalSpec | None:
     from inrcodec.media import audio, image
 
+    if media_format.kind is Kind.ARRAY:  # its range takes the samples
+        return None
+    choice.check_unused(media_format.name)
     prober = audio.probe if media_format.kind is Kind.AUDIO else image.probe
     return prober(data, media_format)
 
 
 def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
-    from inrcodec.media import audio, image, wav
+    from inrcodec.media import array, audio, image, wav
 
+    if media_format.kind is Kind.ARRAY:
+        return array.to_bytes(signal, media_format, notes)
     if media_format.kind is Kind.IMAGE:
         return image.to_bytes(signal, media_format, notes)
     return wav.to_bytes(signal) if media_format is WAV else audio.to_flac(signal)

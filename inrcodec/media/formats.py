@@ -14,6 +14,9 @@ __all__ = [
     "FORMATS",
     "JPEG",
     "MP3",
+    "NETCDF",
+    "NPY",
+    "NPZ",
     "OGG",
     "PNG",
     "TIFF",
@@ -44,8 +47,11 @@ WAV = MediaFormat("WAV", Kind.AUDIO, (".wav",))
 FLAC = MediaFormat("FLAC", Kind.AUDIO, (".flac",))
 OGG = MediaFormat("OGG", Kind.AUDIO, (".ogg", ".oga", ".opus"), writable=False)
 MP3 = MediaFormat("MP3", Kind.AUDIO, (".mp3",), writable=False)
+NPY = MediaFormat("NPY", Kind.ARRAY, (".npy",))
+NPZ = MediaFormat("NPZ", Kind.ARRAY, (".npz",))
+NETCDF = MediaFormat("netCDF", Kind.ARRAY, (".nc",), writable=False)
 
-FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, WAV, FLAC, OGG, MP3)
+FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, WAV, FLAC, OGG, MP3, NPY, NPZ, NETCDF)
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -56,6 +62,11 @@ _MAGIC = (
     (b"MM\0+", TIFF),
     (b"fLaC", FLAC),
     (b"OggS", OGG),
+    (b"\x93NUMPY", NPY),
+    (b"CDF\x01", NETCDF),
+    (b"CDF\x02", NETCDF),
+    (b"CDF\x05", NETCDF),
+    (b"\x89HDF\r\n\x1a\n", NETCDF),
 )
 _AVIF_BRANDS = (b"avif", b"avis")
 
@@ -73,6 +84,8 @@ def of_content(data: bytes, name: str) -> MediaFormat | None:
             return media_format
     if data[:4] in (b"RIFF", b"RF64"):
         return {b"WAVE": WAV, b"WEBP": WEBP}.get(data[8:12])
+    if data[:4] == b"PK\x03\x04":
+        return NPZ if _first_member(data).endswith(b".npy") else None
     if data[4:8] == b"ftyp":
         brands = data[8 : int.from_bytes(data[:4], "big")][:256]
         return AVIF if any(brand in brands for brand in _AVIF_BRANDS) else None
@@ -97,6 +110,11 @@ def _id3_length(data: bytes) -> int:
     for byte in data[6:10]:
         size = size << 7 | (byte & 0x7F)
     return size + 10
+
+
+def _first_member(data: bytes) -> bytes:
+    """The name of the first file in a ZIP archive."""
+    return data[30 : 30 + int.from_bytes(data[26:28], "little")]
 
 
 def _is_mp3_frame(data: bytes) -> bool:

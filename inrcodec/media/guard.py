@@ -12,6 +12,7 @@ import re
 import struct
 import sys
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -36,6 +37,7 @@ PARSER_ERRORS = (
     RuntimeError,  # libsndfile, libavif, recursion
     SyntaxError,  # Pillow, for "broken PNG" and the like
     TypeError,
+    zipfile.BadZipFile,
     ValueError,  # ours, tifffile's, numpy's, unicode
     struct.error,
     zlib.error,
