@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import sys
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -40,6 +41,7 @@ PARSER_ERRORS = (
     zipfile.BadZipFile,
     ValueError,  # ours, tifffile's, numpy's, unicode
     struct.error,
+    tokenize.TokenError,  # numpy, on headers as Python 2 wrote them
     zlib.error,
 )
 """What our parsers, Pillow, tifffile and soundfile raise on damaged files."""
