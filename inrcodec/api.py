@@ -46,11 +46,15 @@ def encode(
     verify: bool = True,
     options: Mapping[str, object] | None = None,
     sample_rate: int | None = None,
+    variable: str | None = None,
+    channels_last: bool = False,
 ) -> bytes:
     """The bytes of an `.inr` file that holds `x`; at most one of the seven targets may be given.
 
-    An array is an image [height, width] or [height, width, channels], with `sample_rate` (Hz) a
-    sound [frames] or [frames, channels]. `size` is in bytes, `seconds` is wall time, `options` are
+    A numpy array is an image [height, width] or [height, width, channels], with `sample_rate` (Hz)
+    a sound [frames] or [frames, channels]; to code it as an array of 1 to 4 axes, give
+    `Signal.array(x)`, as a film `Signal.video(x, ...)`. `variable` and `channels_last` are for
+    files of arrays, as in `media.read`. `size` is in bytes, `seconds` is wall time, `options` are
     fields of the model's Config, `group_frames` says how many frames of a film are fitted together.
     Raises SignalError, ConfigError or MissingExtraError. A target that cannot be reached gives the
     best that was found.
@@ -74,7 +78,7 @@ def encode(
         verify=verify,
         options=options or {},
     )
-    source = _source_of(x, sample_rate)
+    source = _source_of(x, sample_rate, variable=variable, channels_last=channels_last)
     if isinstance(source, media.FilmSource):
         with source:
             return encode_film(source, request, started=started).data
@@ -104,14 +108,20 @@ def choose_target(values: Mapping[Measure, float | None]) -> Target:
     return Target(*given.popitem()) if given else Target()
 
 
-def _source_of(x: Source, sample_rate: int | None) -> Signal | media.FilmSource:
+def _source_of(
+    x: Source, sample_rate: int | None, *, variable: str | None, channels_last: bool
+) -> Signal | media.FilmSource:
+    if isinstance(x, np.ndarray | Signal) and (variable is not None or channels_last):
+        raise ConfigError("variable and channels_last are for files; Signal.array takes an array")
     if isinstance(x, np.ndarray):
         return Signal.image(x) if sample_rate is None else Signal.audio(x, sample_rate)
     if sample_rate is not None:
         raise ConfigError(
             f"sample_rate {sample_rate} is for arrays; {type(x).__name__} has its own"
         )
-    return x if isinstance(x, Signal) else media.load(x)
+    if isinstance(x, Signal):
+        return x
+    return media.load(x, variable=variable, channels_last=channels_last)
 
 
 def _bytes_of(source: bytes | str | Path) -> bytes:

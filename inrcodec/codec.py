@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from inrcodec.container import DecodeLimits, Group, Stream
 from inrcodec.errors import InrcodecError, LimitError, SignalError
 from inrcodec.fields import ByteReader
+from inrcodec.mask import resampled
 from inrcodec.representations import by_id, id_of
 from inrcodec.representations.base import Budget, FitGoal, Piece, Representation, Watch, Window
 from inrcodec.representations.chain import Chain
@@ -27,6 +28,7 @@ __all__ = [
     "encode",
     "evaluate",
     "frame_of",
+    "mask_at",
     "render",
     "unpack",
 ]
@@ -69,7 +71,8 @@ def encode(
     """
     frame = frame_of(signal, representation)
     _check_within_limits(frame)
-    fitted = representation.fit(signal, config, goal, budget, start=start, base=base, watch=watch)
+    visible = signal.filled()
+    fitted = representation.fit(visible, config, goal, budget, start=start, base=base, watch=watch)
     sections = fitted.pack()
     if signal.spec.kind is Kind.VIDEO:
         data = Group(signal.spec.grid[0], base is not None, sections).to_bytes()
@@ -91,6 +94,7 @@ def frame_of(signal: Signal, representation: type[Representation]) -> Stream:
         metadata=signal.metadata,
         times=None if signal.times is None else tuple(signal.times.tolist()),
         part_start=None if signal.part is None else signal.part[0],
+        mask=signal.mask,
     )
 
 
@@ -135,13 +139,17 @@ def render(stream: Stream, function: Function, *, limits: DecodeLimits | None = 
     """The signal, at the coded samples. Raises LimitError beforehand."""
     spec = stream.spec
     windows = tuple(Window.whole(size) for size in spec.grid)
+    samples, mask = evaluate(function, spec, windows, limits=limits), mask_at(stream, windows)
+    if mask is not None:
+        samples[mask] = np.nan
     start = stream.part_start
     return Signal(
-        samples=evaluate(function, spec, windows, limits=limits),
+        samples=samples,
         spec=spec,
         metadata=stream.metadata,
         part=None if start is None else (start, start + spec.grid[0]),
         times=None if stream.times is None else np.array(stream.times, np.int64),
+        mask=mask,
     )
 
 
@@ -203,3 +211,11 @@ def _check_macs(piece: Piece, factor: int, limits: DecodeLimits) -> None:
     macs = piece.function.cost().macs_per_point * n_points
     if macs > limits.max_macs:
         raise LimitError(f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}")
+
+
+def mask_at(stream: Stream, windows: tuple[Window, ...]) -> NDArray[np.bool_] | None:
+    """Where the samples of windows are no numbers; None: nowhere."""
+    if stream.mask is None:
+        return None
+    mask = resampled(stream.mask, tuple((int(w.size), int(w.start), len(w)) for w in windows))
+    return mask if mask.any() else None

@@ -65,6 +65,14 @@ class ByteReader:
             raise CorruptError(f"{self._name} holds {value}, not a finite number", offset=offset)
         return value
 
+    def f64(self) -> float:
+        """An IEEE binary64 value. Raises CorruptError unless it is finite."""
+        offset = self.offset
+        value = float(struct.unpack("<d", self.take(8))[0])
+        if not math.isfinite(value):
+            raise CorruptError(f"{self._name} holds {value}, not a finite number", offset=offset)
+        return value
+
     def varint(self, maximum: int = MAX_VARINT) -> int:
         """A canonical LEB128 number of at most 5 bytes. Raises CorruptError if above `maximum`."""
         offset = self.offset
@@ -110,6 +118,11 @@ class ByteWriter:
         """An IEEE binary32 value, rounded to nearest."""
         assert math.isfinite(value), value
         self.raw(struct.pack("<f", value))
+
+    def f64(self, value: float) -> None:
+        """An IEEE binary64 value."""
+        assert math.isfinite(value), value
+        self.raw(struct.pack("<d", value))
 
     def varint(self, value: int) -> None:
         """A canonical LEB128 number in [0, 2^32 - 1]."""

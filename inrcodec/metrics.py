@@ -2,7 +2,8 @@
 
 Takes signals, or plain arrays [*grid, channels] with an explicit peak. Works through a signal in
 blocks of rows, so that a large photograph needs little memory beside itself. Equal signals give
-infinity where a ratio is asked for. Knows `Signal` and numpy, nothing above them.
+infinity where a ratio is asked for; those with numbers in other places are refused. Knows `Signal`
+and numpy, nothing above them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = [
     "film_psnr_db",
     "frame_psnrs_db",
     "kbps",
+    "max_abs_error",
     "ms_ssim",
     "mse",
     "peak_of",
@@ -56,19 +58,26 @@ _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 def peak_of(signal: Signal) -> float:
     """The peak of a signal's PSNR: 2^bits - 1 for integers, max - min of the samples for floats.
 
-    Sound counts from -1 to 1, so its peak is 2 in floats and 2^bits in integers.
+    Sound counts from -1 to 1, so its peak is 2 in floats and 2^bits in integers. Of an array, of
+    integers too, it is max - min of the samples that are numbers.
     """
     sample_format = signal.spec.sample_format
     if signal.spec.kind is Kind.AUDIO:
         return 2.0 if sample_format.is_float else float(1 << sample_format.bits)
-    if sample_format.is_float:
-        return float(signal.samples.max()) - float(signal.samples.min())
+    if sample_format.is_float or signal.spec.kind is Kind.ARRAY:
+        return float(np.nanmax(signal.samples)) - float(np.nanmin(signal.samples))
     return float((1 << sample_format.bits) - 1)
 
 
-def mse(reference: Samples, decoded: Samples) -> float:
-    """Mean squared difference over all samples, in squared sample units."""
-    return _mean_square(true - other for true, other in _blocks(reference, decoded))
+def mse(reference: Samples, decoded: Samples, *, unit: float = 1.0) -> float:
+    """Mean squared difference over all samples that are numbers, in squares of `unit` units."""
+    return _mean_square((true - other) / unit for true, other in _blocks(reference, decoded))
+
+
+def max_abs_error(reference: Samples, decoded: Samples) -> float:
+    """The largest difference of any sample, in sample units."""
+    blocks = _blocks(reference, decoded)
+    return max(float(np.abs(true - other).max(initial=0.0)) for true, other in blocks)
 
 
 def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) -> float:
@@ -76,9 +85,9 @@ def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) 
 
     `peak` is `peak_of(reference)` unless it is given; plain arrays need it.
     """
-    error = mse(reference, decoded)
     peak = _peak(reference, peak)
-    return _decibels(peak * peak, error)
+    unit = peak or 1.0
+    return _decibels(peak / unit, mse(reference, decoded, unit=unit))
 
 
 def frame_psnrs_db(reference: Signal, decoded: Signal) -> NDArray[np.float64]:
@@ -94,13 +103,13 @@ def film_psnr_db(reference: Signal, decoded: Signal) -> float:
     return float(frame_psnrs_db(reference, decoded).mean())
 
 
-def signal_power(signal: Samples) -> float:
-    """Mean square of all samples about silence, in squared sample units.
+def signal_power(signal: Samples, *, unit: float = 1.0) -> float:
+    """Mean square of all samples about silence, in squares of `unit` sample units.
 
     Silence is 0, in unsigned sound the middle of the range (128 of 8 bits). No mean is removed, so
     that a constant offset counts as power.
     """
-    return _mean_square(true for true, _ in _blocks(signal, signal, _silence_of(signal)))
+    return _mean_square(true / unit for true, _ in _blocks(signal, signal, _silence_of(signal)))
 
 
 def snr_db(reference: Samples, decoded: Samples) -> float:
@@ -108,8 +117,9 @@ def snr_db(reference: Samples, decoded: Samples) -> float:
 
     Infinite for equal signals, minus infinite where the reference is silent and the other is not.
     """
-    error = mse(reference, decoded)
-    return _decibels(signal_power(reference), error)
+    unit = _largest(reference)
+    error = mse(reference, decoded, unit=unit)
+    return _decibels(signal_power(reference, unit=unit), error)
 
 
 def si_sdr_db(reference: Samples, decoded: Samples) -> float:
@@ -211,6 +221,7 @@ def bd_rate(anchor: Sequence[tuple[float, float]], test: Sequence[tuple[float, f
     return BdRate(percent=percent, low_db=low, high_db=high, overlap=(high - low) / union)
 
 
+@np.errstate(over="ignore")
 def _mean_square(blocks: Iterable[NDArray[np.float64]]) -> float:
     total, count = 0.0, 0
     for block in blocks:
@@ -238,6 +249,14 @@ def _equal(reference: Samples, decoded: Samples) -> bool:
     return np.array_equal(*_pair(reference, decoded))
 
 
+def _largest(signal: Samples) -> float:
+    """A unit in which no sample is large, so that squares stay within what a float holds."""
+    samples = signal.samples if isinstance(signal, Signal) else signal
+    if samples.dtype != np.float64:
+        return 1.0
+    return float(np.nanmax(np.abs(samples), initial=0.0)) or 1.0
+
+
 def _peak(reference: Samples, peak: float | None) -> float:
     if peak is not None:
         return peak
@@ -260,14 +279,25 @@ def _blocks(
     reference: Samples, decoded: Samples, zero: float = 0.0
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Both signals less `zero` in float64, about a million samples at a time by the first axis."""
-    true, other = _pair(reference, decoded)
+    (true, other), numbers = _pair(reference, decoded), _numbers(reference, decoded)
     step = max(1, _BLOCK * len(true) // true.size)
     for start in range(0, len(true), step):
         rows = slice(start, start + step)
-        pair = true[rows].astype(np.float64), other[rows].astype(np.float64)
+        chosen = ... if numbers is None else numbers[rows]
+        pair = true[rows].astype(np.float64)[chosen], other[rows].astype(np.float64)[chosen]
         for block in pair:
             block -= zero
         yield pair
+
+
+def _numbers(reference: Samples, decoded: Samples) -> NDArray[np.bool_] | None:
+    """Where both arrays hold numbers; None: everywhere. Raises ConfigError if that differs."""
+    masks = [one.mask if isinstance(one, Signal) else None for one in (reference, decoded)]
+    if masks[0] is None and masks[1] is None:
+        return None
+    if masks[0] is None or masks[1] is None or not np.array_equal(masks[0], masks[1]):
+        raise ConfigError("signals differ in where they hold no number")
+    return ~masks[0]
 
 
 def _planes(

@@ -81,14 +81,16 @@ class _Aim:
         spec = signal.spec
         if target.measure in ("quality", "lambda"):
             lam = target.value if target.measure == "lambda" else _lambda_of(target.value)
-            if target.measure == "quality" and spec.kind is Kind.AUDIO:
+            if target.measure == "quality" and spec.kind in (Kind.AUDIO, Kind.ARRAY):
                 lam *= variance / _TYPICAL_VARIANCE
             return _Aim("lam", lam, 0.0, math.inf)
         if target.measure in ("psnr", "snr"):
-            low, high = spec.value_range
-            peak = metrics.peak_of(signal) ** 2
-            power = peak if target.measure == "psnr" else metrics.signal_power(signal)
-            power = max(power / max(high - low, 1e-30) ** 2, _LEAST_ERROR)
+            unit = _span(spec)
+            if target.measure == "psnr":
+                power = (metrics.peak_of(signal) / unit) ** 2
+            else:
+                power = metrics.signal_power(signal, unit=unit)
+            power = max(power, _LEAST_ERROR)
             decibels = (target.value, target.value + _DB_TOLERANCE, target.value - _DB_TOLERANCE)
             return _Aim("mse", *(power * 10.0 ** (-value / 10.0) for value in decibels))
         n_bytes = _bytes_of(target, spec)
@@ -336,15 +338,24 @@ def _bytes_of(target: Target, spec: SignalSpec) -> float:
 def _variance(signal: Signal) -> float:
     """Mean square of what is around each channel's mean, on the [0, 1] scale."""
     values = signal.spec.to_unit(signal.samples).reshape(signal.spec.n_points, -1)
+    if signal.mask is not None:
+        known = ~signal.mask.reshape(values.shape)
+        parts = [values[known[:, c], c] for c in range(values.shape[1])]
+        variances = [float(part.var(dtype=np.float64)) for part in parts if part.size]
+        return max(float(np.mean(variances)), 1e-12)
     return max(float(values.var(axis=0, dtype=np.float64).mean()), 1e-12)
 
 
 def _unit_mse(signal: Signal, decoded: Signal) -> float:
     """Mean square error on the [0, 1] scale; of a film, that of a frame of its mean PSNR."""
-    low, high = signal.spec.value_range
-    if signal.spec.kind is Kind.VIDEO:
-        decibels = metrics.film_psnr_db(signal, decoded)
-        error = float(metrics.peak_of(signal) ** 2 * 10.0 ** (-decibels / 10.0))
-    else:
-        error = metrics.mse(signal, decoded)
-    return error / max(high - low, 1e-30) ** 2
+    unit = _span(signal.spec)
+    if signal.spec.kind is not Kind.VIDEO:
+        return metrics.mse(signal, decoded, unit=unit)
+    decibels = metrics.film_psnr_db(signal, decoded)
+    return float((metrics.peak_of(signal) / unit) ** 2 * 10.0 ** (-decibels / 10.0))
+
+
+def _span(spec: SignalSpec) -> float:
+    """What 1 on the [0, 1] scale is in samples; 1 for a constant."""
+    low, high = spec.value_range
+    return high - low or 1.0

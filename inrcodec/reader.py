@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
 from inrcodec.errors import ConfigError, LimitError
+from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
 from inrcodec.views import Region, Scene, Span, View, film_parts, resolve
@@ -62,6 +63,11 @@ class Reader:
         return self._stream.metadata
 
     @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """True where an array holds no number, of `shape`; None where all samples are numbers."""
+        return self._stream.mask
+
+    @property
     def model(self) -> str:
         """The name of the representation."""
         return self._function.name
@@ -103,12 +109,16 @@ class Reader:
         if not all(len(window) for window in windows):
             return np.empty(self.shape, self.dtype)[keys]
         samples = codec.evaluate(self._function, self.spec, tuple(windows), limits=self._limits)
+        mask = codec.mask_at(self._stream, tuple(windows))
+        if mask is not None:
+            samples[mask] = np.nan
         return samples[(*rest, keys[-1])]
 
-    def sample(self, coords: ArrayLike) -> NDArray[np.float32]:
+    def sample(self, coords: ArrayLike) -> NDArray[np.floating]:
         """Values [n, channels] at coords [n, axes] in [0, 1], in units of the samples, not rounded.
 
-        Sample i of n on an axis lies at (i + 0.5) / n. Raises ConfigError for another shape, and
+        Sample i of n on an axis lies at (i + 0.5) / n. float32, of arrays float64; NaN where the
+        nearest sample is no number. Raises ConfigError for another shape, and
         for a representation that cannot be evaluated between its samples.
         """
         n_axes = len(self.spec.grid)
@@ -120,7 +130,12 @@ class Reader:
             raise ConfigError(f"coords have shape {points.shape}, not [n, {n_axes}]")
         low, high = self.spec.value_range
         values = self._function.sample(points)
-        return values * np.float32(high - low) + np.float32(low)
+        if self.spec.kind is not Kind.ARRAY:
+            return values * np.float32(high - low) + np.float32(low)
+        wide = values.astype(np.float64) * (high - low) + low
+        if self.mask is not None:
+            wide[self.mask[nearest(points, self.spec.grid)]] = np.nan
+        return wide
 
     def read(
         self,
@@ -191,7 +206,16 @@ class Reader:
             factors=scene.factors,
             limits=self._limits,
         )
-        return Signal(samples=samples, spec=scene.spec, metadata=self.meta, times=scene.times)
+        mask = codec.mask_at(self._stream, scene.windows)
+        if mask is not None:
+            samples[mask] = np.nan
+        return Signal(
+            samples=samples,
+            spec=scene.spec,
+            metadata=self.meta,
+            times=scene.times,
+            mask=mask,
+        )
 
 
 def _fraction(rate: float | Fraction) -> Fraction:

@@ -1,13 +1,12 @@
 """Signal: what lies between a media file and a representation.
 
 Samples keep the type of their source; `to_unit` and `from_unit` are the only road to and from the
-[0, 1] scale on which representations are fitted. Knows numpy and, of the package, errors alone.
+[0, 1] scale on which representations are fitted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fractions import Fraction
@@ -16,9 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inrcodec import mask as masks
+from inrcodec import sample_format as formats
 from inrcodec.errors import SignalError
+from inrcodec.sample_format import SampleFormat
 
-__all__ = ["Axis", "Colour", "Kind", "Metadata", "SampleFormat", "Signal", "SignalSpec"]
+__all__ = ["Axis", "Colour", "Kind", "Labels", "Metadata", "SampleFormat", "Signal", "SignalSpec"]
 
 
 class Kind(IntEnum):
@@ -30,55 +32,6 @@ class Kind(IntEnum):
     ARRAY = 3
 
 
-class SampleFormat(IntEnum):
-    """How a sample is stored. The numbers stand in streams: append only, never reuse."""
-
-    U8 = 0
-    U16 = 1
-    S16 = 2
-    S24 = 3
-    S32 = 4
-    F16 = 5
-    F32 = 6
-
-    @property
-    def bits(self) -> int:
-        """Bits per sample."""
-        return {"U8": 8, "U16": 16, "S16": 16, "S24": 24, "S32": 32, "F16": 16, "F32": 32}[
-            self.name
-        ]
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """The numpy type that holds it; 24-bit samples sit in the low bits of int32."""
-        names = {
-            "U8": "u1",
-            "U16": "u2",
-            "S16": "i2",
-            "S24": "i4",
-            "S32": "i4",
-            "F16": "f2",
-            "F32": "f4",
-        }
-        return np.dtype(names[self.name])
-
-    @property
-    def is_float(self) -> bool:
-        """Whether samples are floats, whose range is the signal's own."""
-        return self in (SampleFormat.F16, SampleFormat.F32)
-
-    @property
-    def nominal_range(self) -> tuple[float, float]:
-        """Smallest and largest integer value; (0, 1) for floats, which carry their own range."""
-        if self.is_float:
-            return 0.0, 1.0
-        if self in (SampleFormat.U8, SampleFormat.U16):
-            return 0.0, float((1 << self.bits) - 1)
-        return -float(1 << (self.bits - 1)), float((1 << (self.bits - 1)) - 1)
-
-
-_BLOCK = 1 << 16
-
 _FORMAT_OF_DTYPE = {
     "uint8": SampleFormat.U8,
     "uint16": SampleFormat.U16,
@@ -87,6 +40,14 @@ _FORMAT_OF_DTYPE = {
     "float16": SampleFormat.F16,
     "float32": SampleFormat.F32,
 }
+_FORMAT_IN_ARRAYS = _FORMAT_OF_DTYPE | {
+    "int8": SampleFormat.S8,
+    "uint32": SampleFormat.U32,
+    "int64": SampleFormat.S64,
+    "uint64": SampleFormat.U64,
+    "float64": SampleFormat.F64,
+}
+_MAX_RANK, _MAX_CHANNELS = 4, 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,12 +72,21 @@ class Colour(NamedTuple):
     full_range: int = 0
 
 
+class Labels(NamedTuple):
+    """What an array's source calls it, the unit of its samples, its grid axes. Empty: unknown."""
+
+    name: str
+    units: str
+    axes: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metadata:
     """What a source carries beside its samples, restored on writing. None: absent.
 
     `icc`, `exif` (TIFF structure, orientation already applied and removed) and `xmp` are the
-    source's own bytes; `dpi` is horizontal, vertical in dots per inch; `colour` is of films.
+    source's own bytes; `dpi` is horizontal, vertical in dots per inch; `colour` is of films and
+    `labels` of arrays.
     """
 
     icc: bytes | None = None
@@ -124,6 +94,7 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     colour: Colour | None = None
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +102,9 @@ class SignalSpec:
     """Everything about a signal but its samples: what a stream's header states.
 
     `grid`: samples per axis, slowest first (image: height, width; audio: frames; video: frames,
-    height, width). `value_range`: what maps to 0 and 1; the format's own for integers.
+    height, width). `value_range`: what maps to 0 and 1; of images, sounds and films of integers the
+    format's own, of arrays the least and the greatest sample, those of 64-bit integers rounded to a
+    float.
     `sample_rate` in Hz, for audio only. `time_base` in seconds, for video only: frames follow one
     another at this distance unless the signal has their times.
     """
@@ -176,33 +149,15 @@ class SignalSpec:
         return (int(times[-1] - times[0]) + last) * float(self.time_base)
 
     def to_unit(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Samples of this spec's format -> float32 in [0, 1]."""
-        low, high = self.value_range
-        scale = 1.0 / (high - low) if high > low else 0.0
-        # float32 cannot hold the difference of 24-bit integers
-        wide = np.dtype(np.float64 if self.sample_format.bits > 16 else np.float32)
-        unit = np.empty(samples.shape, np.float32)
-        for source, target in _blocks(samples, unit):
-            values: NDArray[np.floating] = source.astype(wide)
-            values -= wide.type(low)
-            values *= wide.type(scale)
-            target[:] = values
-        return unit
+        """Samples of this spec's format -> float32 in [0, 1]; NaN stays NaN."""
+        return formats.to_unit(samples, self.sample_format, self.value_range)
 
     def from_unit(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
         """Values on the [0, 1] scale -> samples of this spec's format, clipped and rounded.
 
         What is not a number counts as 0.
         """
-        low, high = self.value_range
-        samples = np.empty(values.shape, self.sample_format.dtype)
-        for source, target in _blocks(values, samples):
-            unit = np.nan_to_num(np.clip(source, 0.0, 1.0), copy=False)
-            wide = unit.astype(np.float64) * (high - low) + low
-            if not self.sample_format.is_float:
-                wide = np.clip(np.rint(wide), low, high)
-            target[:] = wide
-        return samples
+        return formats.from_unit(values, self.sample_format, self.value_range)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -211,7 +166,8 @@ class Signal:
 
     `part` is (start, stop) in samples of the first axis when only a part of the source was taken.
     `times` [frames] says when each frame of a film is shown, in units of the spec's time base and
-    rising; None: frame i at i.
+    rising; None: frame i at i. `mask` [*grid, channels] is True where an array of floats holds no
+    number; its samples are NaN there.
     """
 
     samples: NDArray[np.generic]
@@ -219,6 +175,7 @@ class Signal:
     metadata: Metadata = field(default_factory=Metadata)
     part: tuple[int, int] | None = None
     times: NDArray[np.int64] | None = None
+    mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         spec = self.spec
@@ -231,6 +188,10 @@ class Signal:
         if (spec.kind is Kind.VIDEO) is not (spec.time_base is not None):
             raise SignalError(f"time base {spec.time_base} of {spec.kind.name.lower()}")
         _check_times(self.times, spec)
+        _check_mask(self.mask, spec)
+        labels = self.metadata.labels
+        if labels is not None and (spec.kind, len(labels.axes)) != (Kind.ARRAY, len(spec.grid)):
+            raise SignalError(f"labels of {len(labels.axes)} axes for a grid of {spec.grid}")
 
     @staticmethod
     def image(samples: NDArray[np.generic], *, metadata: Metadata | None = None) -> Signal:
@@ -283,6 +244,55 @@ class Signal:
         """Duration of a sound or a film, else None."""
         return self.spec.seconds if self.times is None else self.spec.seconds_of(self.times)
 
+    @staticmethod
+    def array(
+        samples: NDArray[np.generic],
+        *,
+        channels_last: bool = False,
+        metadata: Metadata | None = None,
+    ) -> Signal:
+        """An array of 1 to 4 grid axes, of integers of 8 to 64 bits or of floats of 16, 32 or 64.
+
+        With `channels_last` the last axis is 2 to 64 channels, not an axis of the grid. NaN means
+        that there is no number, and comes back as such. Raises SignalError for other shapes and
+        types, for infinities, and without any number.
+        """
+        rank, sample_format = samples.ndim, _FORMAT_IN_ARRAYS.get(samples.dtype.name)
+        if sample_format is None:
+            raise SignalError(f"an array holds integers or floats, not {samples.dtype}")
+        if channels_last:
+            if rank < 2 or not 2 <= samples.shape[-1] <= _MAX_CHANNELS:
+                raise SignalError(f"no axis of 2 to {_MAX_CHANNELS} channels: {samples.shape}")
+            rank -= 1
+        if not 1 <= rank <= _MAX_RANK:
+            raise SignalError(f"an array has 1 to {_MAX_RANK} grid axes, got {rank}")
+        mask, value_range = _valid_range(samples, sample_format)
+        with_channels = samples.shape if channels_last else (*samples.shape, 1)
+        spec = SignalSpec(
+            kind=Kind.ARRAY,
+            sample_format=sample_format,
+            grid=with_channels[:-1],
+            channels=with_channels[-1],
+            value_range=value_range,
+        )
+        return Signal(
+            samples=samples.reshape(with_channels).astype(sample_format.dtype, copy=False),
+            spec=spec,
+            metadata=metadata or Metadata(),
+            mask=None if mask is None else mask.reshape(with_channels),
+        )
+
+    def filled(self) -> Signal:
+        """The signal without a mask: what lies under it made up from around it, for a fit to see.
+
+        See `mask.filled`.
+        """
+        if self.mask is None:
+            return self
+        unit = masks.filled(self.spec.to_unit(self.samples), self.mask)
+        samples = np.where(self.mask, self.spec.from_unit(unit), self.samples)
+        return replace(self, samples=samples, mask=None)
+
     def cut(self, start: int, stop: int) -> Signal:
         """The samples [start, stop) of the first axis, remembering where they came from."""
         if not 0 <= start < stop <= self.spec.grid[0]:
@@ -290,18 +300,9 @@ class Signal:
         grid = (stop - start, *self.spec.grid[1:])
         spec = replace(self.spec, grid=grid)
         times = None if self.times is None else self.times[start:stop]
-        part = (start, stop)
-        return replace(self, samples=self.samples[start:stop], spec=spec, part=part, times=times)
-
-
-def _blocks(
-    source: NDArray[np.generic], target: NDArray[np.generic]
-) -> Iterator[tuple[NDArray[np.generic], NDArray[np.generic]]]:
-    """Runs of both, in the same order, short enough that what is computed of one is small."""
-    flat, into = source.reshape(-1), target.reshape(-1)
-    for start in range(0, flat.size, _BLOCK):
-        run = slice(start, start + _BLOCK)
-        yield flat[run], into[run]
+        mask = None if self.mask is None else self.mask[start:stop]
+        samples, part = self.samples[start:stop], (start, stop)
+        return replace(self, samples=samples, spec=spec, part=part, times=times, mask=mask)
 
 
 def _check_times(times: NDArray[np.int64] | None, spec: SignalSpec) -> None:
@@ -313,6 +314,37 @@ def _check_times(times: NDArray[np.int64] | None, spec: SignalSpec) -> None:
     falls = np.flatnonzero(np.diff(times) <= 0)
     if falls.size:
         raise SignalError(f"frame {int(falls[0]) + 1} is not shown after the one before it")
+
+
+def _check_mask(mask: NDArray[np.bool_] | None, spec: SignalSpec) -> None:
+    """Raise SignalError unless a mask is of an array of floats, one truth value for each sample."""
+    if mask is None:
+        return
+    if spec.kind is not Kind.ARRAY or not spec.sample_format.is_float:
+        raise SignalError(f"mask of {spec.kind.name.lower()} of {spec.sample_format.name}")
+    if mask.shape != (*spec.grid, spec.channels) or mask.dtype != np.bool_:
+        raise SignalError(f"mask {mask.shape} of {mask.dtype} for a grid of {spec.grid}")
+
+
+def _valid_range(
+    samples: NDArray[np.generic], sample_format: SampleFormat
+) -> tuple[NDArray[np.bool_] | None, tuple[float, float]]:
+    """Where an array is NaN (None: nowhere), and the least and the greatest of its numbers."""
+    if samples.size == 0:
+        raise SignalError(f"empty signal: shape {samples.shape}")
+    if not sample_format.is_float:
+        return None, (float(samples.min()), float(samples.max()))
+    mask = np.isnan(samples)
+    if mask.all():
+        raise SignalError("no sample is a number")
+    infinite = np.isinf(samples)
+    if infinite.any():
+        where = tuple(int(i) for i in np.argwhere(infinite)[0])
+        raise SignalError(f"sample {where} is {samples[where]}; samples must be finite")
+    low, high = float(np.nanmin(samples)), float(np.nanmax(samples))
+    if math.isinf(high - low):
+        raise SignalError(f"samples from {low:g} to {high:g} span more than a float can hold")
+    return mask if mask.any() else None, (low, high)
 
 
 def _checked(

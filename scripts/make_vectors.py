@@ -22,19 +22,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from vector_signals import arrays, signals, solid
 
 from inrcodec import codec, kernels
 from inrcodec.container import ByteReader, ByteWriter
 from inrcodec.errors import BitstreamError
 from inrcodec.representations import by_name
 from inrcodec.representations.base import Budget, FitGoal
-from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
+from inrcodec.signal import Metadata, SampleFormat, Signal, SignalSpec
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "vectors" / "v0"
 VALID, INVALID = ROOT / "valid", ROOT / "invalid"
 MAGIC = b"\x89INR\x00"
-HEAD, MODEL, SYMBOLS, ICC, DPI, PART = 1, 2, 3, 16, 19, 20
+HEAD, MODEL, SYMBOLS, MASK, ICC, DPI, PART, LABELS = 1, 2, 3, 5, 16, 19, 20, 23
 OPTIONAL, LAST = 0x40, 0x80
 ITERATIONS = 150
 LARGEST = 2000  # bytes of a valid stream
@@ -104,52 +104,13 @@ def recipes() -> Iterator[Recipe]:
     one_sample = Signal.audio(np.array([0.25], np.float16), 8000)
     hashed = {"levels": 3, "log2_table_size": 5, "features": 2, "growth": 1.5}
     sine = {"width": 4, "depth": 1, "frequencies": 0}
-    array, film = solid(Kind.ARRAY, (3, 4, 5, 2)), solid(Kind.VIDEO, (3, 5, 7))
+    film = Signal.video(solid(3, 5, 7), Fraction(1, 25))
     yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
-    yield Recipe(name="siren_array4", signal=array, options=small["siren"])
+    for name, array in arrays().items():
+        yield Recipe(name=f"siren_{name}", signal=array, options=small["siren"])
     yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
     yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
     yield Recipe(name="hashgrid_video", signal=film, options={"levels": 2, "finest_resolution": 7})
-
-
-def signals() -> dict[str, Signal]:
-    """The usual kinds of images and sounds."""
-    image, sound = waves(17, 24, channels=4), waves(200, channels=2)
-    metadata = Metadata(
-        icc=b"profile " * 16, exif=b"II*\0\x08\0\0\0\0\0", xmp=b"<x:xmpmeta/>", dpi=(300.0, 72.5)
-    )
-    eight, sixteen = np.rint(image * 255).astype(np.uint8), np.rint(image * 65535).astype(np.uint16)
-    stereo = np.rint((sound * 2.0 - 1.0) * (2**23 - 1)).astype(np.int32)
-    whole = Signal.audio(stereo, 44100, sample_format=SampleFormat.S24)
-    return {
-        "rgb8": Signal.image(eight[..., :3]),
-        "rgba8": Signal.image(eight),
-        "grey16_metadata": Signal.image(sixteen[..., 0], metadata=metadata),
-        "float32": Signal.image((image[..., 0] * 9.0 - 4.0).astype(np.float32)),
-        "mono16": Signal.audio((sound[:, 0] * 6e4 - 3e4).astype(np.int16), 16000),
-        "stereo24_part": whole.cut(30, 197),
-    }
-
-
-def solid(kind: Kind, grid: tuple[int, ...]) -> Signal:
-    """8-bit samples of two channels over any grid."""
-    spec = SignalSpec(
-        kind=kind,
-        sample_format=SampleFormat.U8,
-        grid=grid,
-        channels=2,
-        value_range=(0.0, 255.0),
-        time_base=Fraction(1, 25) if kind is Kind.VIDEO else None,
-    )
-    return Signal(samples=np.rint(waves(*grid, channels=2) * 255).astype(np.uint8), spec=spec)
-
-
-def waves(*sizes: int, channels: int) -> NDArray[np.float64]:
-    """Smooth values [*sizes, channels] in [0, 1], different in each channel."""
-    axes = np.meshgrid(*((np.arange(n) + 0.5) / n for n in sizes), indexing="ij")
-    along = sum((i + 1) * axis for i, axis in enumerate(axes))
-    shifts = [np.sin(6.0 * along + 2.0 * c) * np.cos(5.0 * axes[-1] - c) for c in range(channels)]
-    return np.stack(shifts, axis=-1) * 0.5 + 0.5
 
 
 def describe(data: bytes) -> bytes:
@@ -173,18 +134,24 @@ def describe(data: bytes) -> bytes:
         "part_start": stream.part_start,
         "metadata_sha256": metadata_digest(signal.metadata),
         "dpi": signal.metadata.dpi,
+        "labels": signal.metadata.labels,
         "n_symbols": len(symbols),
         "symbols_sha256": hashlib.sha256(symbols.astype("<i4").tobytes()).hexdigest(),
         "peak_error": peak_error(spec),
-        "samples": signal.samples.ravel().tolist(),
+        "samples": [None if value != value else value for value in signal.samples.ravel().tolist()],
     }
     return (json.dumps(page) + "\n").encode()
 
 
 def peak_error(spec: SignalSpec) -> float:
-    """How far other machines may be off, in units of the samples: 2^-15 of their range."""
+    """How far other machines may be off, in units of the samples: 2^-15 of their range.
+
+    Half floats are coarser: a step of the largest.
+    """
     low, high = spec.value_range
     error = (high - low) / 2**15
+    if spec.sample_format is SampleFormat.F16:
+        error = max(error, float(np.spacing(np.float16(max(-low, high)))))
     return error if spec.sample_format.is_float else float(math.ceil(error))
 
 
@@ -247,7 +214,7 @@ def make_invalid() -> Iterator[str]:
     """Write what is missing, after seeing that it is refused as errors.tsv states."""
     base = Parts.of("siren_1x1")
     faults = of_the_file(base) | of_the_head(base) | of_metadata(base)
-    faults |= of_the_model(base) | of_the_symbols(base)
+    faults |= of_the_model(base) | of_the_symbols(base) | of_arrays(base)
     rows = (INVALID / "errors.tsv").read_text().splitlines()[1:]
     stated = {file: (error, says) for file, error, says, _ in (row.split("\t") for row in rows)}
     if {f"{name}.inr" for name in faults} != set(stated):
@@ -305,6 +272,7 @@ def of_the_head(base: Parts) -> dict[str, bytes]:
     heads = {
         "unknown_kind": bytes([0x40, siren, 1, 1, 1]),
         "unknown_sample_format": bytes([image | 7, siren, 1, 1, 1]),
+        "unknown_array_format": bytes([0x3C, siren, 1, 1, 1]),
         "unknown_representation": bytes([image, 255, 1, 1, 1]),
         "array_rank_0": bytes([0x30, siren, 0, 1]),
         "array_rank_5": bytes([0x30, siren, 5, 1, 1, 1, 1, 1, 1]),
@@ -336,6 +304,33 @@ def of_metadata(base: Parts) -> dict[str, bytes]:
     return {
         name: base.framed((key | OPTIONAL, payload)) for name, (key, payload) in sections.items()
     }
+
+
+def of_arrays(base: Parts) -> dict[str, bytes]:
+    """The range, the mask and the labels of an array of doubles or bytes of 2 rows of 5."""
+    doubles, whole = bytes([0x3B, 1, 2, 2, 5, 1]), bytes([0x30, 1, 2, 2, 5, 1])
+    heads = {
+        "array_range_not_whole": whole + f64(0.0, 0.5),
+        "array_range_past_format": whole + f64(0.0, 256.0),
+        "array_range_too_wide": doubles + f64(-1e308, 1e308),
+    }
+    faults = {name: replace(base, head=head).framed() for name, head in heads.items()}
+    array = replace(base, head=doubles + f64(0.0, 1.0))
+    of_bytes = replace(base, head=whole + f64(0.0, 1.0))
+    masks = {
+        "too_short": b"\x80",
+        "past_end": b"\x80\x20",
+        "of_all": b"\xff\xc0",
+        "bomb": bytes(2**24),
+    }
+    for name, mask in masks.items():
+        faults[f"mask_{name}"] = array.framed((MASK, zlib.compress(mask, 9)))
+    faults["mask_of_integers"] = of_bytes.framed((MASK, zlib.compress(b"\x80\0", 9)))
+    labels = {"not_utf8": b"\1\xff\0\0\0", "too_many": bytes(5), "control": b"\1\n\0\0\0"}
+    for name, payload in labels.items():
+        faults[f"labels_{name}"] = array.framed((LABELS | OPTIONAL, payload))
+    faults["labels_of_image"] = base.framed((LABELS | OPTIONAL, bytes(4)))
+    return faults
 
 
 def of_the_model(base: Parts) -> dict[str, bytes]:
@@ -373,6 +368,11 @@ def of_the_symbols(base: Parts) -> dict[str, bytes]:
         "symbols_of_no_encoder": b"\xff" * len(base.symbols),
     }
     return {name: replace(base, symbols=symbols).framed() for name, symbols in words.items()}
+
+
+def f64(*values: float) -> bytes:
+    """Little-endian binary64."""
+    return np.array(values, "<f8").tobytes()
 
 
 def f32(*values: float) -> bytes:

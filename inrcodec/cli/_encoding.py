@@ -33,13 +33,16 @@ _LEAST_SECONDS = 0.1
 class Task:
     """What to do with each input. The part to encode: `seconds` of a sound, `frames` of a film.
 
-    `rate`: frames per second of a film that is a sequence of images.
+    `rate`: frames per second of a film that is a sequence of images. `variable`, `channels_last`:
+    which array of a file, and how it is seen.
     """
 
     request: EncodeRequest
     seconds: Span | None
     frames: FrameSpan | None
     rate: Fraction | None
+    variable: str | None
+    channels_last: bool
     force: bool
     report: Report
 
@@ -141,7 +144,12 @@ def _encode_one(job: _Job, task: Task) -> int:
     from inrcodec import media
 
     started = clock.monotonic()
-    source = media.load(job.source, rate=task.rate)
+    source = media.load(
+        job.source,
+        variable=task.variable,
+        channels_last=task.channels_last,
+        rate=task.rate,
+    )
     with ending_fit() as cancel:
         with watching(Path(job.source).name, quiet=task.report.silent) as watch:
             if isinstance(source, media.FilmSource):
@@ -167,6 +175,7 @@ def _encode_one(job: _Job, task: Task) -> int:
 def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
     from inrcodec import metrics
     from inrcodec.rate import encode_to_target
+    from inrcodec.signal import Kind
 
     signal = _part_of(source, task)
     result = encode_to_target(signal, task.request, **run.options())
@@ -179,6 +188,9 @@ def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
     if signal.seconds is not None:
         measured["kbps"] = metrics.kbps(n_bytes, signal.seconds)
         measured["snr_db"] = metrics.snr_db(signal, result.signal)
+    if signal.spec.kind is Kind.ARRAY:
+        measured["snr_db"] = metrics.snr_db(signal, result.signal)
+        measured["max_abs_error"] = metrics.max_abs_error(signal, result.signal)
     effort = {
         "seconds": result.seconds,
         "iterations": result.iterations,

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Backend",
+    "ChannelsLast",
     "Device",
     "Force",
     "Frames",
     "Quiet",
     "StreamPath",
+    "Variable",
     "choose_engine",
     "refuse_unsupported",
 ]
@@ -30,6 +32,13 @@ AsJson = Annotated[
 Backend = Annotated[
     str,
     typer.Option(metavar="auto|native|torch|tcnn", help="What computes grids and networks."),
+]
+
+ChannelsLast = Annotated[
+    bool,
+    typer.Option(
+        "--channels-last", help="The last axis of an array is 2 to 64 channels, not of the grid."
+    ),
 ]
 
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the work is done.")]
@@ -47,6 +56,11 @@ Quiet = Annotated[
 
 StreamPath = Annotated[
     str, typer.Argument(metavar="FILE.inr", help="A stream; - is standard input.")
+]
+
+Variable = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The array to take of a file that holds several."),
 ]
 
 

@@ -55,9 +55,9 @@ def decode(
         str | None,
         typer.Option(
             "--format",
-            metavar="png|tiff|wav|...",
+            metavar="png|tiff|wav|npy|...",
             help="Format of the output, whatever its suffix. With -o - it is PNG (TIFF for"
-            " floats) or WAV unless given.",
+            " floats), WAV or NPY unless given.",
         ),
     ] = None,
     scale: Annotated[
@@ -101,7 +101,7 @@ def decode(
     device: Device = "auto",
     backend: Backend = "auto",
 ) -> None:
-    """Decode a stream to an image, a sound or a film.
+    """Decode a stream to an image, a sound, a film or an array.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 4 not a valid stream.
     """
@@ -231,4 +231,6 @@ def _default_suffix(spec: SignalSpec) -> str:
 
     if spec.kind is Kind.AUDIO:
         return ".wav"
+    if spec.kind is Kind.ARRAY:
+        return ".npy"
     return ".tiff" if spec.sample_format.is_float or spec.channels > 4 else ".png"

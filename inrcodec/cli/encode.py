@@ -11,10 +11,12 @@ from inrcodec.cli._encoding import Task, encode_files
 from inrcodec.cli._options import (
     AsJson,
     Backend,
+    ChannelsLast,
     Device,
     Force,
     Frames,
     Quiet,
+    Variable,
     choose_engine,
     refuse_unsupported,
 )
@@ -36,7 +38,8 @@ def encode(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN", help="Images, sounds, films; dir/%04d.png is a film; - is standard input."
+            metavar="IN",
+            help="Images, sounds, films, arrays; dir/%04d.png is a film; - is standard input.",
         ),
     ],
     output: Annotated[
@@ -76,7 +79,7 @@ def encode(
         typer.Option(
             metavar="BPP",
             parser=number_parser("--bpp"),
-            help="Bits per pixel (of each frame of a film), or per frame of a sound.",
+            help="Bits per pixel, per frame of a sound, per grid point of an array.",
         ),
     ] = None,
     size: Annotated[
@@ -140,6 +143,8 @@ def encode(
             help="Frames of a film that are fitted together; chosen by their size if not given.",
         ),
     ] = None,
+    variable: Variable = None,
+    channels_last: ChannelsLast = False,
     tune: Annotated[
         str, typer.Option(metavar="mse", help="What to optimise. Only mse so far.")
     ] = "mse",
@@ -175,7 +180,7 @@ def encode(
     device: Device = "auto",
     backend: Backend = "auto",
 ) -> None:
-    """Encode images, sounds and films. At most one of the targets -q ... --snr may be given.
+    """Encode images, sounds, films, arrays. At most one of the targets -q ... --snr may be given.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 5 target not reached (the best file
     is written), 130 interrupted (the best file so far is written).
@@ -211,6 +216,8 @@ def encode(
         seconds=None if seconds is None else parse_span(seconds),
         frames=None if frames is None else parse_frames(frames),
         rate=None if rate is None else parse_rate(rate),
+        variable=variable,
+        channels_last=channels_last,
         force=force,
         report=Report(quiet=quiet, as_json=as_json, stdout_taken=output == "-"),
     )

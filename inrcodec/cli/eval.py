@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inrcodec import files
-from inrcodec.cli._options import AsJson, Backend, Device, Quiet, StreamPath, choose_engine
+from inrcodec.cli._options import (
+    AsJson,
+    Backend,
+    ChannelsLast,
+    Device,
+    Quiet,
+    StreamPath,
+    Variable,
+    choose_engine,
+)
 from inrcodec.cli._report import Report, first_failure
 from inrcodec.errors import ConfigError
 
@@ -27,6 +36,8 @@ def evaluate(
     reference: Annotated[str, typer.Argument(metavar="REF", help="The source of the stream.")],
     source: StreamPath,
     *,
+    variable: Variable = None,
+    channels_last: ChannelsLast = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -38,7 +49,8 @@ def evaluate(
     """
     choose_engine(device, backend)
     report = Report(quiet=quiet, as_json=as_json)
-    compare_with = _comparison(reference)  # out here: its errors are not the stream's
+    # out here: its errors are not the stream's
+    compare_with = _comparison(reference, variable=variable, channels_last=channels_last)
 
     def work(path: str) -> int:
         fields = compare_with(files.read_bytes(path))
@@ -49,11 +61,13 @@ def evaluate(
     raise typer.Exit(first_failure((source,), work, str))
 
 
-def _comparison(reference: str) -> Callable[[bytes], dict[str, object]]:
+def _comparison(
+    reference: str, *, variable: str | None, channels_last: bool
+) -> Callable[[bytes], dict[str, object]]:
     """What compares streams with a file. Raises SignalError if that cannot be read."""
     from inrcodec import media
 
-    source = media.load(reference)
+    source = media.load(reference, variable=variable, channels_last=channels_last)
     if isinstance(source, media.FilmSource):
         film = source
         return lambda data: compare_film(film, data)
@@ -116,6 +130,9 @@ def compare(reference: Signal, data: bytes) -> dict[str, object]:
         fields["kbps"] = metrics.kbps(len(data), decoded.seconds or 0.0)
         fields["snr_db"] = metrics.snr_db(reference, decoded)
         fields["si_sdr_db"] = metrics.si_sdr_db(reference, decoded)
+    if decoded.spec.kind is Kind.ARRAY:
+        fields["snr_db"] = metrics.snr_db(reference, decoded)
+        fields["max_abs_error"] = metrics.max_abs_error(reference, decoded)
     fields["decode_seconds"] = decode_seconds
     return fields
 

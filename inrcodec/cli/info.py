@@ -41,12 +41,18 @@ def describe(data: bytes) -> dict[str, object]:
     metadata: dict[str, object] = {k: f"{len(v)} bytes" for k, v in blocks.items() if v is not None}
     if meta.dpi is not None:
         metadata["dpi"] = "{:g} x {:g}".format(*meta.dpi)
+    axes = [asdict(axis) for axis in spec.axes]
+    if meta.labels is not None:
+        axes = [
+            axis | {"name": name or axis["name"]}
+            for axis, name in zip(axes, meta.labels.axes, strict=True)
+        ]
     fields: dict[str, object] = {
         "bytes": len(data),
         "bpp": metrics.bpp(len(data), spec),
         "kind": spec.kind.name.lower(),
         "grid": list(spec.grid),
-        "axes": [asdict(axis) for axis in spec.axes],
+        "axes": axes,
         "channels": spec.channels,
         "sample_format": spec.sample_format.name.lower(),
         "value_range": list(spec.value_range),
@@ -66,6 +72,10 @@ def describe(data: bytes) -> dict[str, object]:
     if reader.seconds is not None:
         fields["duration_seconds"] = reader.seconds
         fields["kbps"] = metrics.kbps(len(data), reader.seconds)
+    if meta.labels is not None:
+        fields["labels"] = meta.labels._asdict() | {"axes": list(meta.labels.axes)}
+    if reader.mask is not None:
+        fields["masked_share"] = float(reader.mask.mean())
     if reader.part_start is not None:
         fields["part"] = [reader.part_start, reader.part_start + spec.grid[0]]
     return fields
@@ -85,7 +95,8 @@ def _table(fields: Mapping[str, object]) -> str:
 
 def _cell(value: object, separator: str) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
+        items = (f"{key} {_cell(item, ' x ')}" for key, item in value.items() if item != "")
+        return ", ".join(items) or "none"
     if isinstance(value, list):
         return separator.join(_cell(item, separator) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,8 +1,8 @@
 """The frame of a file: header, sections, checksums and limits. `docs/format.md` is the norm.
 
-`sections.py` cuts bytes into sections, `head.py` and `carried.py` read and write those that
-describe the signal, `stream.py` puts a whole file together. Knows nothing of what stands in the
-sections of a representation.
+`sections.py` cuts bytes into sections; `head.py`, `mask.py` and `carried.py` read and write those
+that describe the signal; `stream.py` puts a whole file together. Knows nothing of what stands in
+the sections of a representation.
 """
 
 from inrcodec.container.sections import DecodeLimits, SectionId, breakdown, require_section

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
@@ -9,7 +10,7 @@ from itertools import accumulate, pairwise
 from inrcodec.container.sections import DecodeLimits, Section, SectionId
 from inrcodec.errors import CorruptError, LimitError, SignalError
 from inrcodec.fields import MAX_VARINT, ByteReader, ByteWriter
-from inrcodec.signal import Colour, Metadata
+from inrcodec.signal import Colour, Kind, Labels, Metadata, SignalSpec
 
 __all__ = [
     "metadata_to_payloads",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 _MAX_DPI = MAX_VARINT // 1000
+_MAX_LABEL = 1024
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def metadata_to_payloads(metadata: Metadata) -> dict[SectionId, bytes]:
@@ -37,10 +40,14 @@ def metadata_to_payloads(metadata: Metadata) -> dict[SectionId, bytes]:
         payloads[SectionId.DPI] = varints_to_bytes(*(round(dots * 1000) for dots in metadata.dpi))
     if metadata.colour is not None:
         payloads[SectionId.COLOUR] = bytes(metadata.colour)
+    if metadata.labels is not None:
+        payloads[SectionId.LABELS] = _labels_to_payload(metadata.labels)
     return payloads
 
 
-def read_metadata(sections: Mapping[int, Section], limits: DecodeLimits) -> Metadata:
+def read_metadata(
+    sections: Mapping[int, Section], spec: SignalSpec, limits: DecodeLimits
+) -> Metadata:
     """The inverse of `metadata_to_payloads`. Raises BitstreamError."""
     budget = limits.max_metadata_bytes
     carried: dict[SectionId, bytes] = {}
@@ -58,6 +65,9 @@ def read_metadata(sections: Mapping[int, Section], limits: DecodeLimits) -> Meta
         xmp=carried.get(SectionId.XMP),
         dpi=dpi,
         colour=_read_colour(sections[SectionId.COLOUR]) if SectionId.COLOUR in sections else None,
+        labels=(
+            _read_labels(sections[SectionId.LABELS], spec) if SectionId.LABELS in sections else None
+        ),
     )
 
 
@@ -89,6 +99,38 @@ def _read_colour(section: Section) -> Colour:
     if values[3] > 1:
         raise CorruptError(f"COLOUR has the range {values[3]}", offset=section.start)
     return Colour(*values)
+
+
+def _labels_to_payload(labels: Labels) -> bytes:
+    writer = ByteWriter()
+    for text in (labels.name, labels.units, *labels.axes):
+        data = text.encode("utf-8", "replace")
+        if len(data) > _MAX_LABEL or data.decode() != text or _CONTROLS.search(text):
+            raise SignalError(f"label {text[:40]!r} is not text of at most {_MAX_LABEL} bytes")
+        writer.varint(len(data))
+        writer.raw(data)
+    return writer.to_bytes()
+
+
+def _read_labels(section: Section, spec: SignalSpec) -> Labels:
+    if spec.kind is not Kind.ARRAY:
+        raise CorruptError(f"LABELS in a stream of {spec.kind.name.lower()}", offset=section.start)
+    reader = section.reader()
+    name, units, *axes = (_read_label(reader) for _ in range(2 + len(spec.grid)))
+    reader.finish()
+    return Labels(name, units, tuple(axes))
+
+
+def _read_label(reader: ByteReader) -> str:
+    offset = reader.offset
+    data = reader.take(reader.varint(_MAX_LABEL))
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise CorruptError("LABELS holds what is not UTF-8", offset=offset) from None
+    if _CONTROLS.search(text):
+        raise CorruptError("LABELS holds control characters", offset=offset)
+    return text
 
 
 def _inflate(section: Section, budget: int) -> bytes:

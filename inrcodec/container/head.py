@@ -14,7 +14,6 @@ __all__ = ["MAX_RANK", "head_to_bytes", "read_head"]
 
 MAX_RANK = 4
 
-_LARGEST_HALF = 65504.0
 _RANKS = {Kind.IMAGE: 2, Kind.AUDIO: 1, Kind.VIDEO: 3}
 
 
@@ -33,9 +32,9 @@ def head_to_bytes(spec: SignalSpec, representation_id: int) -> bytes:
     if spec.kind is Kind.VIDEO:
         for part in _time_base_of(spec):
             writer.varint(part)
-    if spec.sample_format.is_float:
+    if spec.kind is Kind.ARRAY or spec.sample_format.is_float:
         for bound in spec.value_range:
-            writer.f32(bound)
+            (writer.f64 if spec.kind is Kind.ARRAY else writer.f32)(bound)
     return writer.to_bytes()
 
 
@@ -48,7 +47,7 @@ def read_head(reader: ByteReader, limits: DecodeLimits) -> tuple[SignalSpec, int
     channels = _read_positive(reader, "channel count")
     sample_rate = _read_positive(reader, "sample rate") if kind is Kind.AUDIO else None
     time_base = _read_time_base(reader) if kind is Kind.VIDEO else None
-    value_range = _read_range(reader, sample_format)
+    value_range = _read_range(reader, kind, sample_format)
     reader.finish()
     spec = SignalSpec(
         kind=kind,
@@ -90,8 +89,10 @@ def _read_kind(reader: ByteReader) -> tuple[Kind, SampleFormat]:
     kind, sample_format = divmod(reader.u8(), 16)
     if kind not in frozenset(Kind):
         raise UnsupportedError(f"signal kind {kind} is unknown", offset=offset)
-    if sample_format not in frozenset(SampleFormat):
-        raise UnsupportedError(f"sample format {sample_format} is unknown", offset=offset)
+    known = sample_format in frozenset(SampleFormat)
+    if not known or (SampleFormat(sample_format).arrays_only and kind != Kind.ARRAY):
+        what = Kind(kind).name.lower()
+        raise UnsupportedError(f"sample format {sample_format} of {what} is unknown", offset=offset)
     return Kind(kind), SampleFormat(sample_format)
 
 
@@ -103,13 +104,15 @@ def _read_rank(reader: ByteReader) -> int:
     return rank
 
 
-def _read_range(reader: ByteReader, sample_format: SampleFormat) -> tuple[float, float]:
-    if not sample_format.is_float:
+def _read_range(reader: ByteReader, kind: Kind, sample_format: SampleFormat) -> tuple[float, float]:
+    if kind is not Kind.ARRAY and not sample_format.is_float:
         return sample_format.nominal_range
     offset = reader.offset
-    low, high = reader.f32(), reader.f32()
-    largest = _LARGEST_HALF if sample_format is SampleFormat.F16 else math.inf
-    if not -largest <= low <= high <= largest:
+    read = reader.f64 if kind is Kind.ARRAY else reader.f32
+    low, high = read(), read()
+    least, greatest = sample_format.widest_range
+    whole = sample_format.is_float or (low.is_integer() and high.is_integer())
+    if not (least <= low <= high <= greatest and whole and math.isfinite(high - low)):
         raise CorruptError(f"HEAD has the value range {low:g} to {high:g}", offset=offset)
     return low, high
 

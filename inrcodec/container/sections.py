@@ -38,6 +38,7 @@ class SectionId(IntEnum):
     MODEL = 2
     SYMBOLS = 3
     GROUP = 4
+    MASK = 5
     ICC = 16
     EXIF = 17
     XMP = 18
@@ -45,6 +46,7 @@ class SectionId(IntEnum):
     PART = 20
     TIMES = 21
     COLOUR = 22
+    LABELS = 23
 
     @property
     def optional(self) -> bool:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inrcodec.container.carried import (
     metadata_to_payloads,
     read_metadata,
@@ -16,6 +19,7 @@ from inrcodec.container.carried import (
     varints_to_bytes,
 )
 from inrcodec.container.head import head_to_bytes, read_head
+from inrcodec.container.mask import mask_to_payload, read_mask
 from inrcodec.container.sections import (
     MAGIC,
     VERSION,
@@ -76,6 +80,7 @@ class Stream:
     `sections`: payloads of the representation by id, in the order of the file; a film has `groups`
     instead. `times`: when each frame of a film is shown, in units of the time base, the first at 0;
     None if evenly. `part_start`: first coded sample of the source, if only a part was coded.
+    `mask`: where an array holds no number.
     """
 
     spec: SignalSpec
@@ -85,6 +90,7 @@ class Stream:
     metadata: Metadata = field(default_factory=Metadata)
     times: tuple[int, ...] | None = None
     part_start: int | None = None
+    mask: NDArray[np.bool_] | None = None
 
     def to_bytes(self) -> bytes:
         """The file. Raises SignalError for what cannot be stored, as a resolution below 0."""
@@ -93,6 +99,8 @@ class Stream:
             assert key != SectionId.HEAD, "a representation does not write the header"
             assert not SectionId(key).optional, f"section {key} is not a representation's"
             payloads.append((SectionId(key), payload))
+        if self.mask is not None:
+            payloads.append((SectionId.MASK, mask_to_payload(self.mask)))
         payloads += metadata_to_payloads(self.metadata).items()
         if self.times is not None:
             payloads.append((SectionId.TIMES, times_to_payload(self.times)))
@@ -114,7 +122,8 @@ class Stream:
             raise CorruptError("the first section is not the header", offset=head.start)
         spec, representation_id = read_head(head.reader(), limits)
         optional = {section.key: section for section in others if section.optional}
-        required = [section for section in others if not section.optional]
+        mask = next((section for section in others if section.key == SectionId.MASK), None)
+        required = [one for one in others if not one.optional and one is not mask]
         _check_required(required, spec)
         groups = tuple(Group.read(one.reader()) for one in required if one.key == SectionId.GROUP)
         _check_groups(groups, spec, limits)
@@ -124,9 +133,10 @@ class Stream:
             representation_id=representation_id,
             sections={one.key: one.payload for one in required if one.key != SectionId.GROUP},
             groups=groups,
-            metadata=read_metadata(optional, limits),
+            metadata=read_metadata(optional, spec, limits),
             times=None if times is None else read_times(times, spec.grid[0], limits),
             part_start=None if part is None else read_varints(part, 1)[0],
+            mask=None if mask is None else read_mask(mask, spec),
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from inrcodec import files
 from inrcodec.errors import ConfigError, SignalError
 from inrcodec.media import film
+from inrcodec.media.choice import Choice
 from inrcodec.media.film import FilmSource, FilmWriter, create_film, open_film
 from inrcodec.media.formats import WAV, MediaFormat, of_content, of_suffix
 from inrcodec.media.guard import named
@@ -43,27 +44,39 @@ class MediaInfo:
     spec: SignalSpec
 
 
-def read(source: str | Path | bytes) -> Signal:
+def read(
+    source: str | Path | bytes, *, variable: str | None = None, channels_last: bool = False
+) -> Signal:
     """The signal in a media file (`-`: standard input), in the bytes of one, or in a sequence of
     images (`folder/%04d.png`).
 
-    Raises SignalError for anything that is not readable media, MissingExtraError for sound
-    without the extra 'audio' and film without 'video'.
+    Of arrays only: `variable` names one among several in a file, and with `channels_last` the last
+    axis is 2 to 64 channels. Raises SignalError for anything that is not readable media,
+    ConfigError for options that do not fit it, MissingExtraError for sound without the extra
+    'audio', film without 'video' and netCDF without 'arrays'.
     """
-    loaded = load(source)
+    loaded = load(source, variable=variable, channels_last=channels_last)
     if isinstance(loaded, Signal):
         return loaded
     with loaded:
         return loaded.read()
 
 
-def load(source: str | Path | bytes, *, rate: Fraction | None = None) -> Signal | FilmSource:
+def load(
+    source: str | Path | bytes,
+    *,
+    variable: str | None = None,
+    channels_last: bool = False,
+    rate: Fraction | None = None,
+) -> Signal | FilmSource:
     """What `read` gives, but of a film its open source, whose frames are yet to be read.
 
     `rate`: as for `open_film`; ConfigError if the source is no film.
     """
+    choice = Choice(variable=variable, channels_last=channels_last)
     loaded = open_film(source, rate=rate) if film.is_film(source) else _film_or_data(source)
     if isinstance(loaded, FilmSource):
+        choice.check_unused(loaded.name)
         _warn(loaded.name, loaded.notes)
         return loaded
     data, name = loaded
@@ -72,12 +85,14 @@ def load(source: str | Path | bytes, *, rate: Fraction | None = None) -> Signal 
     notes: list[str] = []
     media_format = _format_of(data, name)
     with named(name):
-        signal = _parse(data, media_format, notes)
+        signal = _parse(data, media_format, choice, notes)
     _warn(name, notes)
     return signal
 
 
-def probe(source: str | Path | bytes) -> MediaInfo:
+def probe(
+    source: str | Path | bytes, *, variable: str | None = None, channels_last: bool = False
+) -> MediaInfo:
     """What `read` would give, from the header alone where that suffices."""
     loaded = _film_or_data(source)
     if isinstance(loaded, FilmSource):
@@ -85,8 +100,9 @@ def probe(source: str | Path | bytes) -> MediaInfo:
             return MediaInfo(kind=Kind.VIDEO, format=loaded.format_name, spec=loaded.spec)
     data, name = loaded
     media_format = _format_of(data, name)
+    choice = Choice(variable=variable, channels_last=channels_last)
     with named(name):
-        spec = _spec_of(data, media_format) or _parse(data, media_format, []).spec
+        spec = _spec_of(data, media_format, choice) or _parse(data, media_format, choice, []).spec
     return MediaInfo(kind=spec.kind, format=media_format.name, spec=spec)
 
 
@@ -124,25 +140,33 @@ def _film_or_data(source: str | Path | bytes) -> FilmSource | tuple[bytes, str]:
     return open_film(data) if film.is_film(data) else (data, name)
 
 
-def _parse(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
-    from inrcodec.media import audio, image
+def _parse(data: bytes, media_format: MediaFormat, choice: Choice, notes: list[str]) -> Signal:
+    from inrcodec.media import array, audio, image
 
+    if media_format.kind is Kind.ARRAY:
+        return array.read(data, media_format, choice, notes)
+    choice.check_unused(media_format.name)
     reader = audio.read if media_format.kind is Kind.AUDIO else image.read
     return reader(data, media_format, notes)
 
 
-def _spec_of(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
+def _spec_of(data: bytes, media_format: MediaFormat, choice: Choice) -> SignalSpec | None:
     from inrcodec.media import audio, image
 
+    if media_format.kind is Kind.ARRAY:  # its range takes the samples
+        return None
+    choice.check_unused(media_format.name)
     prober = audio.probe if media_format.kind is Kind.AUDIO else image.probe
     return prober(data, media_format)
 
 
 def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
-    from inrcodec.media import audio, image, wav
+    from inrcodec.media import array, audio, image, wav
 
     if media_format.kind is Kind.VIDEO:
         return film.to_bytes(signal, media_format.suffixes[0], notes)
+    if media_format.kind is Kind.ARRAY:
+        return array.to_bytes(signal, media_format, notes)
     if media_format.kind is Kind.IMAGE:
         return image.to_bytes(signal, media_format, notes)
     return wav.to_bytes(signal) if media_format is WAV else audio.to_flac(signal)

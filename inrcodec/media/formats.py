@@ -17,6 +17,9 @@ __all__ = [
     "MKV",
     "MP3",
     "MP4",
+    "NETCDF",
+    "NPY",
+    "NPZ",
     "OGG",
     "PNG",
     "TIFF",
@@ -61,7 +64,16 @@ FILM = MediaFormat(
 )
 """Films in older containers."""
 
-FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, WAV, FLAC, OGG, MP3, MP4, MKV, WEBM, Y4M, FILM)
+NPY = MediaFormat("NPY", Kind.ARRAY, (".npy",))
+NPZ = MediaFormat("NPZ", Kind.ARRAY, (".npz",))
+NETCDF = MediaFormat("netCDF", Kind.ARRAY, (".nc",), writable=False)
+
+FORMATS = (
+    *(PNG, JPEG, WEBP, TIFF, AVIF),
+    *(WAV, FLAC, OGG, MP3),
+    *(MP4, MKV, WEBM, Y4M, FILM),
+    *(NPY, NPZ, NETCDF),
+)
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -76,6 +88,11 @@ _MAGIC = (
     (b"FLV\x01", FILM),
     (b"\0\0\x01\xba", FILM),
     (bytes.fromhex("3026b2758e66cf11"), FILM),
+    (b"\x93NUMPY", NPY),
+    (b"CDF\x01", NETCDF),
+    (b"CDF\x02", NETCDF),
+    (b"CDF\x05", NETCDF),
+    (b"\x89HDF\r\n\x1a\n", NETCDF),
 )
 _AVIF_BRANDS = (b"avif", b"avis")
 _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"jxl ")
@@ -98,6 +115,8 @@ def of_content(data: bytes, name: str) -> MediaFormat | None:
             return _of_ogg(data) if media_format is OGG else media_format
     if data[:4] in (b"RIFF", b"RF64"):
         return {b"WAVE": WAV, b"WEBP": WEBP, b"AVI ": FILM}.get(data[8:12])
+    if data[:4] == b"PK\x03\x04":
+        return NPZ if _first_member(data).endswith(b".npy") else None
     if data[:4] == _EBML:
         return WEBM if b"webm" in data[:64] else MKV
     return _of_boxes(data) or _of_frames(data) or _of_name(data, name)
@@ -149,6 +168,11 @@ def _id3_length(data: bytes) -> int:
     for byte in data[6:10]:
         size = size << 7 | (byte & 0x7F)
     return size + 10
+
+
+def _first_member(data: bytes) -> bytes:
+    """The name of the first file in a ZIP archive."""
+    return data[30 : 30 + int.from_bytes(data[26:28], "little")]
 
 
 def _is_mp3_frame(data: bytes) -> bool:

@@ -11,7 +11,9 @@ import os
 import re
 import struct
 import sys
+import tokenize
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -44,8 +46,10 @@ PARSER_ERRORS = (
     RuntimeError,  # libsndfile, libavif, recursion
     SyntaxError,  # Pillow, for "broken PNG" and the like
     TypeError,
+    zipfile.BadZipFile,
     ValueError,  # ours, tifffile's, numpy's, unicode
     struct.error,
+    tokenize.TokenError,  # numpy, on headers as Python 2 wrote them
     zlib.error,
 )
 """What our parsers, Pillow, tifffile, soundfile and PyAV raise on damaged files."""

@@ -27,7 +27,8 @@ FAMILIES = {SirenNetwork: Siren, HashGridNetwork: HashGrid}
 sizes = st.integers(1, 12) | st.sampled_from([13, 17, 31])
 names = st.sampled_from(NAMES)
 seeds = st.integers(0, 1 << 30)
-INTEGERS = [SampleFormat.U8, SampleFormat.U16, SampleFormat.S16, SampleFormat.S24, SampleFormat.S32]
+WHOLE = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
+ARRAY_TYPES = [*WHOLE, np.float16, np.float32, np.float64]
 
 
 def samples_of(seed: int, shape: tuple[int, ...], sample_format: SampleFormat) -> np.ndarray:
@@ -42,9 +43,27 @@ def samples_of(seed: int, shape: tuple[int, ...], sample_format: SampleFormat) -
     return drawn.astype(sample_format.dtype)
 
 
+def array_of(seed: int, grid: tuple[int, ...], channels: int, dtype: type) -> Signal:
+    """Random samples of any type that arrays have; of floats some are no numbers."""
+    rng = np.random.default_rng(seed)
+    shape = (*grid, channels) if channels > 1 else grid
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        drawn = rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    else:
+        drawn = (rng.normal(size=shape) * 10.0 ** rng.integers(-3, 4)).astype(dtype)
+        gaps = rng.random(shape) < rng.choice([0.0, 0.4])
+        gaps.flat[0] = False
+        drawn[gaps] = np.nan
+    return Signal.array(drawn, channels_last=channels > 1)
+
+
 @st.composite
 def signals(draw: st.DrawFn) -> Signal:
     channels, seed = draw(st.integers(1, 4)), draw(seeds)
+    if draw(st.booleans()):
+        grid = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
+        return array_of(seed, grid, channels, draw(st.sampled_from(ARRAY_TYPES)))
     if draw(st.booleans()):
         unsigned = [SampleFormat.U8, SampleFormat.U16, SampleFormat.F16, SampleFormat.F32]
         shape = (draw(sizes), draw(sizes), channels)
@@ -76,7 +95,10 @@ def test_a_signal_comes_back_in_its_kind_shape_and_range(signal: Signal, name: s
     assert (decoded.part or (0,))[0] == (signal.part or (0,))[0]
     assert decoded.samples.dtype == signal.samples.dtype
     low, high = signal.spec.value_range
-    assert low <= decoded.samples.min() <= decoded.samples.max() <= high
+    samples = decoded.samples.astype(np.float64)
+    assert low <= np.nanmin(samples) <= np.nanmax(samples) <= high
+    if signal.spec.kind is Kind.ARRAY:
+        np.testing.assert_array_equal(np.isnan(decoded.samples), np.isnan(signal.samples))
 
 
 @steady
@@ -148,7 +170,8 @@ def test_any_network_decodes_to_finite_samples_and_to_its_own_bytes(data: bytes)
     decoded = codec.render(stream, representation)
     assert np.isfinite(decoded.samples).all()
     low, high = decoded.spec.value_range
-    assert low <= decoded.samples.min() <= decoded.samples.max() <= high
+    samples = decoded.samples.astype(np.float64)
+    assert low <= samples.min() <= samples.max() <= high
     assert replace(stream, sections=representation.pack()).to_bytes() == data
 
 

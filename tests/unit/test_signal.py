@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from inrcodec.errors import SignalError
-from inrcodec.signal import Kind, SampleFormat, Signal, SignalSpec
+from inrcodec.signal import Kind, Labels, Metadata, SampleFormat, Signal, SignalSpec
 
 
 def _every_value(sample_format: SampleFormat) -> np.ndarray:
@@ -150,7 +151,100 @@ def test_axes_have_names_and_spacing() -> None:
 
 def test_wire_numbers_of_kinds_and_formats_stay() -> None:
     assert [kind.value for kind in Kind] == [0, 1, 2, 3]
-    names = ["U8", "U16", "S16", "S24", "S32", "F16", "F32"]
-    assert {name: SampleFormat[name].value for name in names} == dict(
-        zip(names, range(7), strict=True)
-    )
+    names = "U8 U16 S16 S24 S32 F16 F32 S8 U32 S64 U64 F64"
+    assert [sample_format.name for sample_format in SampleFormat] == names.split()
+    assert [sample_format.value for sample_format in SampleFormat] == [*range(12)]
+
+
+# --- arrays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint32", "int64", "uint64"])
+def test_an_array_of_integers_has_their_range_and_keeps_its_ends(name: str) -> None:
+    limits = np.iinfo(name)
+    for low, high in ((limits.min, limits.max), (3, 12)):
+        samples = np.array([[low, high, (low + high) // 2]], name)
+        spec = Signal.array(samples).spec
+        assert spec.value_range == (float(low), float(high))
+        unit = spec.to_unit(samples)
+        np.testing.assert_allclose(unit[0], [0, 1, 0.5], atol=0.06)
+        back = spec.from_unit(unit)
+        assert (back.dtype, back[0, :2].tolist()) == (samples.dtype, [low, high])
+        beyond = spec.from_unit(np.array([-9.0, 9.0, np.nan], np.float32))
+        assert beyond.tolist() == [low, high, low]
+
+
+@pytest.mark.parametrize("value", [-7, 0, 3, 2**53])
+@pytest.mark.parametrize("name", ["int64", "float64", "float32"])
+def test_a_constant_array_comes_back(name: str, value: int) -> None:
+    samples = np.full((2, 3), value, name)
+    spec = Signal.array(samples).spec
+    assert not spec.to_unit(samples).any()
+    assert (spec.from_unit(np.full((2, 3), 0.7, np.float32)) == samples).all()
+
+
+@pytest.mark.parametrize("ends", [(1e-310, 3e-310), (-8e307, 8e307), (1e15, 1e15 + 1)])
+def test_any_doubles_survive_the_unit_scale(ends: tuple[float, float]) -> None:
+    samples = np.array([ends[0], (ends[0] + ends[1]) / 2, ends[1]])
+    spec = Signal.array(samples).spec
+    unit = spec.to_unit(samples)
+    np.testing.assert_allclose(unit, [0, 0.5, 1])
+    np.testing.assert_array_equal(spec.from_unit(unit), samples)
+
+
+def test_axes_of_an_array_are_grid_axes_unless_the_last_is_channels() -> None:
+    samples = np.zeros((2, 3, 4), np.int8)
+    plain, split = Signal.array(samples).spec, Signal.array(samples, channels_last=True).spec
+    assert (plain.grid, plain.channels) == ((2, 3, 4), 1)
+    assert (split.grid, split.channels) == ((2, 3), 4)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((), np.int8), "1 to 4 grid axes, got 0"),
+        (np.zeros((1,) * 5), "1 to 4 grid axes, got 5"),
+        (np.zeros(3, bool), "integers or floats, not bool"),
+        (np.zeros(3, complex), "not complex128"),
+        (np.zeros((0, 2)), "empty"),
+        (np.full((2, 2), np.nan), "no sample is a number"),
+        (np.array([[1.0], [-np.inf]]), r"sample \(1, 0\) is -inf"),
+        (np.array([-1.7e308, 1.7e308]), "span more than a float can hold"),
+    ],
+)
+def test_arrays_that_cannot_be_coded_are_refused(samples: np.ndarray, message: str) -> None:
+    with pytest.raises(SignalError, match=message):
+        Signal.array(samples)
+
+
+def test_gaps_are_filled_from_around_them_and_only_they() -> None:
+    y, x = np.mgrid[:32, :24]
+    smooth = (y + x) / 10.0
+    samples = smooth.copy()
+    samples[5:9, 7:12] = np.nan
+    signal = Signal.array(samples)
+    assert signal.mask is not None
+    filled = signal.filled()
+    assert filled.mask is None
+    inside = signal.mask[..., 0]
+    np.testing.assert_array_equal(filled.samples[~inside, 0], smooth[~inside])
+    assert np.abs(filled.samples[..., 0] - smooth).max() < 0.8
+    assert Signal.array(smooth).filled().mask is None
+
+
+def test_a_channel_without_numbers_is_filled_too() -> None:
+    samples = np.stack([np.full(7, np.nan), np.arange(7.0)], axis=-1)
+    filled = Signal.array(samples, channels_last=True).filled()
+    assert np.isfinite(filled.samples).all()
+
+
+def test_masks_and_labels_belong_to_arrays() -> None:
+    image = Signal.image(np.zeros((2, 2), np.float32))
+    with pytest.raises(SignalError, match="mask of image"):
+        replace(image, mask=np.zeros((2, 2, 1), bool))
+    with pytest.raises(SignalError, match="mask of array of S8"):
+        replace(Signal.array(np.zeros(2, np.int8)), mask=np.zeros((2, 1), bool))
+    with pytest.raises(SignalError, match=r"mask \(2,\) of bool"):
+        replace(Signal.array(np.zeros(2)), mask=np.zeros(2, bool))
+    with pytest.raises(SignalError, match="labels of 1 axes"):
+        replace(image, metadata=Metadata(labels=Labels("", "", ("x",))))
