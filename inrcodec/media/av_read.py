@@ -134,7 +134,9 @@ class AvFilm(FilmSource):
                 check_last(file, end)
         return _Index(sorted(shown), sorted(keys), by_time=True) if shown else None
 
-    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+    def _packets(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[av.Packet[VideoStream]]:
         packets = container.demux(stream)
         while True:
             with translated(self._format):
