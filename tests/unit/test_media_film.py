@@ -13,7 +13,7 @@ import pytest
 from inrcodec import media
 from inrcodec.errors import ConfigError, MissingExtraError, SignalError
 from inrcodec.media.film_times import timing
-from inrcodec.signal import Colour, Kind, Metadata, SampleFormat, Signal
+from inrcodec.signal import Colour, Kind, SampleFormat, Signal
 
 av = pytest.importorskip("av")
 
@@ -364,55 +364,3 @@ def test_without_the_extra_a_film_names_it(monkeypatch: pytest.MonkeyPatch) -> N
             work(SAMPLE)
     with pytest.raises(MissingExtraError, match=r"writing film needs the extra 'video'"):
         media.to_bytes(Signal.video(_frames(), Fraction(1, 25)), ".mkv")
-
-
-# --- sequences of images -------------------------------------------------------------------------
-
-
-def _write_images(folder: Path, numbers: list[int], samples: np.ndarray, form: str) -> str:
-    for number, frame in zip(numbers, samples, strict=True):
-        media.write(Signal.image(frame), folder / (form % number))
-    return str(folder / form)
-
-
-@pytest.mark.parametrize("first", [0, 1, 98])
-@pytest.mark.parametrize("form", ["%d.png", "%04d.png", "shot 7 %03d.tif"])
-def test_a_sequence_begins_at_its_smallest_number(tmp_path: Path, first: int, form: str) -> None:
-    pattern = _write_images(tmp_path, list(range(first, first + 5)), _frames(), form)
-    signal = media.read(pattern)
-    np.testing.assert_array_equal(signal.samples, _frames())
-    assert signal.spec.time_base == Fraction(1, 25)
-    assert media.probe(pattern).format.endswith(" sequence")
-    with media.open_film(pattern, rate=NTSC) as film:
-        assert film.spec.time_base == 1 / NTSC
-        (group,) = film.groups(2, start=3)
-        np.testing.assert_array_equal(group.samples, _frames()[3:])
-
-
-def test_images_of_sixteen_bits_and_grey_stay_so(tmp_path: Path) -> None:
-    deep = _frames()[..., :1].astype(np.uint16) * 257
-    signal = media.read(_write_images(tmp_path, [1, 2, 3, 4, 5], deep, "%d.png"))
-    np.testing.assert_array_equal(signal.samples, deep)
-
-
-def test_gaps_and_changes_are_refused_by_number(tmp_path: Path) -> None:
-    with pytest.raises(SignalError, match="there is no such image"):
-        media.read(tmp_path / "%d.png")
-    pattern = _write_images(tmp_path, [1, 2, 4], _frames(3), "%02d.png")
-    with pytest.raises(SignalError, match="image 3 of 4 is missing"):
-        media.open_film(pattern)
-    media.write(Signal.image(_frames()[0, :, :-1]), tmp_path / "03.png")
-    with pytest.raises(SignalError, match="frame 2 is 33 x 18 pixels of 3 U8 channels, not 34 x"):
-        media.read(pattern)
-    (tmp_path / "02.png").write_bytes(b"no image")
-    with pytest.raises(SignalError, match=r"02\.png is not an image"):
-        media.read(pattern)
-
-
-def test_a_sequence_needs_no_extra_and_keeps_its_profile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-    icc = bytes(36) + b"acsp" + bytes(88)
-    media.write(Signal.image(_frames()[0], metadata=Metadata(icc=icc)), tmp_path / "1.png")
-    assert media.read(tmp_path / "%d.png").metadata == Metadata(icc=icc)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import sys
-import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -304,39 +302,6 @@ def test_an_existing_film_is_refused_unless_forced(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="exists; -f overwrites it"):
             media.write(film, tmp_path / name, force=False)
         media.write(film, tmp_path / name)
-
-
-# --- sequences of images -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_images_return_every_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type, channels: int
-) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-    film = _film(_noise((3, 17, 33, channels), dtype))
-    media.write(film, tmp_path / "made late" / "%04d.png")
-    names = [path.name for path in sorted((tmp_path / "made late").iterdir())]
-    assert names == ["0001.png", "0002.png", "0003.png"]
-    back = media.read(tmp_path / "made late" / "%04d.png")
-    assert back.spec == film.spec
-    np.testing.assert_array_equal(back.samples, film.samples)
-
-
-def test_images_do_not_join_those_of_a_longer_film(tmp_path: Path) -> None:
-    film = _film(_ramp(4))
-    media.write(film, tmp_path / "%d.png")
-    with pytest.raises(ConfigError, match=r"4\.png exists and is of another film"):
-        media.write(film.cut(0, 3), tmp_path / "%d.png")
-
-
-def test_images_have_no_rate_and_that_is_said(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="read at 25 frames per second"):
-        media.write(_film(_ramp(), NTSC), tmp_path / "%d.png")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        media.write(_film(_ramp()), tmp_path / "%d.png")
 
 
 def test_films_by_other_programs_and_ours_agree() -> None:
