@@ -37,5 +37,5 @@ class Recipe:
     soft: Literal["free", "noise"]
     step_rate: float = 1e-2
     resumed_rate: float = 0.05
-    warm_rate: float = 0.5
+    warm_rate: float = 1.0
     beta2: float = 0.99
