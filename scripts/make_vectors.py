@@ -94,6 +94,7 @@ def recipes() -> Iterator[Recipe]:
     small: dict[str, dict[str, object]] = {
         "siren": {"width": 8, "depth": 2},
         "hashgrid": {"levels": 4, "finest_resolution": 16},
+        "spder": {"width": 8, "depth": 2},
     }
     usual = signals()
     for model, options in small.items():
@@ -106,6 +107,9 @@ def recipes() -> Iterator[Recipe]:
     array, film = solid(Kind.ARRAY, (3, 4, 5, 2)), solid(Kind.VIDEO, (3, 5, 7))
     yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
     yield Recipe(name="siren_array4", signal=array, options=small["siren"])
+    for damping in ("sqrt", "arctan", "log"):
+        options = small["spder"] | {"damping": damping, "frequencies": 0}
+        yield Recipe(name=f"spder_{damping}", signal=array, options=options)
     yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
     yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
     yield Recipe(name="hashgrid_video", signal=film, options={"levels": 2, "finest_resolution": 7})
