@@ -95,6 +95,7 @@ def recipes() -> Iterator[Recipe]:
     small: dict[str, dict[str, object]] = {
         "siren": {"width": 8, "depth": 2},
         "hashgrid": {"levels": 4, "finest_resolution": 16},
+        "spder": {"width": 8, "depth": 2},
     }
     usual = signals()
     for model, options in small.items():
@@ -106,8 +107,11 @@ def recipes() -> Iterator[Recipe]:
     sine = {"width": 4, "depth": 1, "frequencies": 0}
     film = Signal.video(solid(3, 5, 7), Fraction(1, 25))
     yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
-    for name, array in arrays().items():
-        yield Recipe(name=f"siren_{name}", signal=array, options=small["siren"])
+    for name, values in arrays().items():
+        yield Recipe(name=f"siren_{name}", signal=values, options=small["siren"])
+    for damping in ("sqrt", "arctan", "log"):
+        options = small["spder"] | {"damping": damping, "frequencies": 0}
+        yield Recipe(name=f"spder_{damping}", signal=arrays()["array4"], options=options)
     yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
     yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
     yield Recipe(name="hashgrid_video", signal=film, options={"levels": 2, "finest_resolution": 7})

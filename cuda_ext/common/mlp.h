@@ -9,7 +9,8 @@ namespace inrcodec {
 constexpr int kMaxMlpLayers = 33;
 constexpr int kMaxMlpSize = 1024;
 
-enum class Activation { kSine, kRelu };
+// Of h: sin h, max(h, 0), sin h sqrt|h|, sin h arctan h, sin h ln(1 + |h|).
+enum class Activation { kSine, kRelu, kSineSqrt, kSineArctan, kSineLog };
 
 // The weights [n_out, n_in] of a layer begin at `weights` in the parameters, and its biases [n_out],
 // if there are any, at `biases`.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 
 #include "array_checks.h"
 #include "mlp.h"
@@ -11,10 +12,16 @@ namespace inrcodec {
 
 constexpr char kMlpOp[] = "mlp";
 
+// In the order of `Activation`.
+constexpr const char* kActivationNames[] = {"sine", "relu", "sine_sqrt", "sine_arctan", "sine_log"};
+
 inline Activation check_activation(const std::string& name) {
-    if (name == "sine") return Activation::kSine;
-    if (name == "relu") return Activation::kRelu;
-    refuse(kMlpOp, "activation must be sine or relu", name);
+    std::string names;
+    for (size_t i = 0; i < std::size(kActivationNames); ++i) {
+        if (name == kActivationNames[i]) return static_cast<Activation>(i);
+        names += (i ? ", " : "") + std::string(kActivationNames[i]);
+    }
+    refuse(kMlpOp, "activation must be one of " + names, name);
 }
 
 // `sizes`: of the inputs, of each hidden layer, of the outputs.

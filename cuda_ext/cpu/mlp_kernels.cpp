@@ -8,7 +8,7 @@
 #include "../common/mlp_kernels.h"
 
 #include "mlp_blocks.h"
-#include "mlp_sine.h"
+#include "mlp_damped.h"
 
 namespace inrcodec {
 namespace {
@@ -57,11 +57,31 @@ void pack(const Mlp& mlp, const float* parameters, float* packed, float* transpo
     }
 }
 
-// --- forward -------------------------------------------------------------------------------------
+// --- activations ---------------------------------------------------------------------------------
 
 void take_relu(Floats* x, int n_vectors) {
     for (int i = 0; i < n_vectors; ++i) x[i] = x[i] < 0.0f ? Floats{} : x[i];
 }
+
+// x becomes its activation; `slopes`, where they are wanted, receives the slopes of all but relu,
+// which its values tell.
+template <bool kWithSlopes>
+void activate(Activation activation, Floats* x, Floats* slopes, int n_vectors) {
+    switch (activation) {
+        case Activation::kSine:
+            return take_sines<kWithSlopes>(x, slopes, n_vectors, damp_nothing);
+        case Activation::kRelu:
+            return take_relu(x, n_vectors);
+        case Activation::kSineSqrt:
+            return take_sines<kWithSlopes>(x, slopes, n_vectors, damp_by_root);
+        case Activation::kSineArctan:
+            return take_sines<kWithSlopes>(x, slopes, n_vectors, damp_by_arctan);
+        case Activation::kSineLog:
+            return take_sines<kWithSlopes>(x, slopes, n_vectors, damp_by_log);
+    }
+}
+
+// --- forward -------------------------------------------------------------------------------------
 
 int64_t forward_scratch(const Mlp& mlp) {
     return int64_t{2} * mlp.widest * kMlpTile;
@@ -79,11 +99,8 @@ void forward(const Mlp& mlp, const MlpCall& call, int64_t first, int64_t last, c
             const MlpLayer& layer = mlp.layers[l];
             multiply(packed + layer.weights, biases_of(mlp, l, packed), layer.n_out, layer.n_in, in,
                      out);
-            if (l + 1 < mlp.n_layers) {
-                const int n_vectors = layer.n_out * kTileVectors;
-                if (mlp.activation == Activation::kSine) take_sines<false>(out, nullptr, n_vectors);
-                if (mlp.activation == Activation::kRelu) take_relu(out, n_vectors);
-            }
+            if (l + 1 < mlp.n_layers)
+                activate<false>(mlp.activation, out, nullptr, layer.n_out * kTileVectors);
             Floats* const swapped = in;
             in = out;
             out = swapped;
@@ -114,7 +131,7 @@ int64_t sums_size(const Mlp& mlp) {
 // What a tile needs on the way back, cut out of the scratch.
 struct Workspace {
     Floats* inputs[kMaxMlpLayers];  // of each layer
-    Floats* slopes[kMaxMlpLayers];  // cosines, where an input is a sine
+    Floats* slopes[kMaxMlpLayers];  // of the activations that made them, but for relu
     Floats* gradient;               // of a layer's outputs
     Floats* next;
     Floats* columns;  // inputs, transposed
@@ -147,12 +164,9 @@ void find_inputs(const Mlp& mlp, const float* packed, Workspace& work) {
     for (int l = 0; l + 1 < mlp.n_layers; ++l) {
         const MlpLayer& layer = mlp.layers[l];
         Floats* out = work.inputs[l + 1];
-        const int n_vectors = layer.n_out * kTileVectors;
         multiply(packed + layer.weights, biases_of(mlp, l, packed), layer.n_out, layer.n_in,
                  work.inputs[l], out);
-        if (mlp.activation == Activation::kSine)
-            take_sines<true>(out, work.slopes[l + 1], n_vectors);
-        if (mlp.activation == Activation::kRelu) take_relu(out, n_vectors);
+        activate<true>(mlp.activation, out, work.slopes[l + 1], layer.n_out * kTileVectors);
     }
 }
 
@@ -162,10 +176,10 @@ void pass_activation(const Mlp& mlp, int layer, Workspace& work) {
     const Floats* slopes = work.slopes[layer];
     const int n_vectors = mlp.layers[layer].n_in * kTileVectors;
     Floats* gradient = work.gradient;
-    if (mlp.activation == Activation::kSine)
-        for (int i = 0; i < n_vectors; ++i) gradient[i] *= slopes[i];
     if (mlp.activation == Activation::kRelu)
         for (int i = 0; i < n_vectors; ++i) gradient[i] = inputs[i] > 0.0f ? gradient[i] : Floats{};
+    else
+        for (int i = 0; i < n_vectors; ++i) gradient[i] *= slopes[i];
 }
 
 void add_layer(const MlpLayer& layer, const Floats* inputs, Workspace& work, Floats* sums) {

@@ -78,16 +78,21 @@ inline void mend(Floats x, Floats& sines, Floats* cosines) {
     }
 }
 
-// x becomes its sine; `cosines`, unless null, receives the cosines.
-template <bool kWithCosines>
-inline void take_sines(Floats* x, Floats* cosines, int n_vectors) {
+// x becomes its sine and `slopes`, unless null, receives the cosines, once damp(x, sine, cosine) has
+// made of both what it wants; the cosine is null where no slopes are wanted.
+template <bool kWithSlopes, typename Damp>
+inline void take_sines(Floats* x, Floats* slopes, int n_vectors, Damp damp) {
     const bool far = any_far(x, n_vectors);
     for (int i = 0; i < n_vectors; ++i) {
         const Floats value = x[i];
         const Angle angle = reduce(value);
-        x[i] = sine(angle);
-        if constexpr (kWithCosines) cosines[i] = cosine(angle);
-        if (__builtin_expect(far, 0)) mend(value, x[i], kWithCosines ? &cosines[i] : nullptr);
+        Floats sines = sine(angle), cosines{};
+        if constexpr (kWithSlopes) cosines = cosine(angle);
+        Floats* const wanted = kWithSlopes ? &cosines : nullptr;
+        if (__builtin_expect(far, 0)) mend(value, sines, wanted);
+        damp(value, sines, wanted);
+        x[i] = sines;
+        if constexpr (kWithSlopes) slopes[i] = cosines;
     }
 }
 

@@ -11,7 +11,7 @@
 //   f32 gradient [points, levels * features]        (op 1, 2)
 // CALL on a network:
 //   "INRM" | u8 op: 0 forward, 1 gradients | u8 threads | u8 instruction set
-//   u8 has bias | u8 activation: 0 sine, 1 relu | u8 layers | u32 points
+//   u8 has bias | u8 activation: its number in kActivationNames | u8 layers | u32 points
 //   u32 sizes [layers + 1] | f32 x [points, inputs] | f32 parameters | f32 gradient (op 1)
 // CALL of the quantizer:
 //   "INRQ" | u8 op: 0 forward, 1 step | u8 threads | u8 instruction set
@@ -174,12 +174,14 @@ std::vector<float> run_grid(Reader& reader) {
 std::vector<float> run_mlp(Reader& reader) {
     const auto [op, n_threads] = read_start(reader, 1);
     const bool has_bias = reader.number<uint8_t>() != 0;
-    const char* activation = reader.number<uint8_t>() == 0 ? "sine" : "relu";
+    const unsigned activation = reader.number<uint8_t>();
+    if (activation >= std::size(kActivationNames))
+        refuse_call("activation must exist, got " + std::to_string(activation));
     const uint64_t n_layers = reader.number<uint8_t>();
     const int64_t n_points = reader.number<uint32_t>();
     const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_layers + 1);
     const std::vector<int64_t> sizes(read_sizes.begin(), read_sizes.end());
-    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(activation));
+    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(kActivationNames[activation]));
 
     std::vector<float> x = reader.numbers<float>(n_points * mlp.n_inputs);
     std::vector<float> parameters = reader.numbers<float>(mlp.n_parameters);

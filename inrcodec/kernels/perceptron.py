@@ -20,7 +20,7 @@ else:
 
 __all__ = ["Activation", "Perceptron"]
 
-Activation = Literal["sine", "relu"]
+Activation = Literal["sine", "relu", "sine_sqrt", "sine_arctan", "sine_log"]
 
 _MAX_LAYERS = 33
 _MAX_SIZE = 1024
@@ -44,7 +44,8 @@ class Perceptron:
     ) -> Self:
         """The shape of a call. Raises ConfigError if there is none that all arrays fit."""
         if activation not in get_args(Activation):
-            raise ConfigError(f"mlp: activation must be sine or relu, got {activation}")
+            names = ", ".join(get_args(Activation))
+            raise ConfigError(f"mlp: activation must be one of {names}, got {activation}")
         if not 1 <= len(weights) <= _MAX_LAYERS:
             raise ConfigError(f"mlp: layers must be 1 to {_MAX_LAYERS}, got {len(weights)}")
         sizes = (weights[0].shape[-1], *(weight.shape[0] for weight in weights))

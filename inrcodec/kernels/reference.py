@@ -3,7 +3,8 @@
 Slow and plain. Native code must agree with this page to about 1e-6 of the largest value. Grids are
 worked on level by level, so temporaries are of the size of one level's output, not of all.
 
-Source of the grid: Müller et al. 2022, sec. 3, arXiv:2201.05989; no smoothstep.
+Sources: grid: Müller et al. 2022, sec. 3, arXiv:2201.05989, no smoothstep; damped sines: Shah and
+Sitawarin 2023, arXiv:2306.15242.
 """
 
 from __future__ import annotations
@@ -99,7 +100,11 @@ def grid_encode_coords_gradient(
 def mlp(
     x: Array, weights: Sequence[Array], biases: Sequence[Array] | None, activation: Activation
 ) -> Array:
-    """Values [n, outputs] at x [n, inputs]: h = activation(W h + b), the last layer without it."""
+    """Values [n, outputs] at x [n, inputs]: h = activation(W h + b), the last layer without it.
+
+    sine: sin h; relu: max(h, 0); sine_sqrt: sin h sqrt|h|; sine_arctan: sin h arctan h; sine_log:
+    sin h ln(1 + |h|).
+    """
     layers = _layers(weights, biases)
     for weight, bias in layers[:-1]:
         x = _activate(_affine(x, weight, bias), activation)
@@ -116,14 +121,14 @@ def mlp_gradients(
 ) -> tuple[list[Array], list[Array] | None, Array]:
     """The gradients of weights, biases and x, given the `gradient` [n, outputs] of the values.
 
-    The slope of relu at 0 is 0.
+    The slopes of relu and of sine_sqrt at 0 are 0.
     """
     xp = array_api_compat.array_namespace(gradient, x)
     inputs, slopes = [x], []
     for weight, bias in _layers(weights, biases)[:-1]:
         sums = _affine(inputs[-1], weight, bias)
         inputs.append(_activate(sums, activation))
-        slopes.append(xp.cos(sums) if activation == "sine" else xp.astype(sums > 0, sums.dtype))
+        slopes.append(_slope(sums, activation))
     of_weights, of_biases = [], []
     for number in reversed(range(len(weights))):
         of_weights.append(gradient.T @ inputs[number])
@@ -152,8 +157,53 @@ def _affine(x: Array, weight: Array, bias: Array | None) -> Array:
 
 def _activate(sums: Array, activation: Activation) -> Array:
     xp = array_api_compat.array_namespace(sums)
-    values: Array = xp.sin(sums) if activation == "sine" else xp.clip(sums, 0.0, None)
+    values: Array
+    if activation == "relu":
+        values = xp.clip(sums, 0.0, None)
+    elif activation == "sine":
+        values = xp.sin(sums)
+    else:
+        values = xp.sin(sums) * _damping(xp, sums, activation)
     return values
+
+
+def _slope(sums: Array, activation: Activation) -> Array:
+    """The derivative of `_activate`; finite wherever `sums` is."""
+    xp = array_api_compat.array_namespace(sums)
+    slopes: Array
+    if activation == "relu":
+        slopes = xp.astype(sums > 0, sums.dtype)
+    elif activation == "sine":
+        slopes = xp.cos(sums)
+    else:
+        slopes = xp.cos(sums) * _damping(xp, sums, activation)
+        slopes += xp.sin(sums) * _damping_slope(xp, sums, activation)
+    return slopes
+
+
+def _damping(xp: ModuleType, sums: Array, activation: Activation) -> Array:
+    """What a damped sine is multiplied by."""
+    damping: Array
+    if activation == "sine_arctan":
+        damping = xp.atan(sums)
+    elif activation == "sine_log":
+        damping = xp.log1p(xp.abs(sums))
+    else:
+        damping = xp.sqrt(xp.abs(sums))
+    return damping
+
+
+def _damping_slope(xp: ModuleType, sums: Array, activation: Activation) -> Array:
+    """The derivative of `_damping`; that of the root is cut off where it would not be finite."""
+    slope: Array
+    if activation == "sine_arctan":
+        slope = 1.0 / (1.0 + sums * sums)
+    elif activation == "sine_log":
+        slope = xp.sign(sums) / (1.0 + xp.abs(sums))
+    else:
+        tiny = float(xp.finfo(sums.dtype).smallest_normal)
+        slope = 0.5 * xp.sign(sums) / xp.sqrt(xp.clip(xp.abs(sums), tiny, None))
+    return slope
 
 
 def _features_of(gradient: Array, number: int, geometry: GridGeometry) -> Array:

@@ -6,12 +6,14 @@ from inrcodec.errors import ConfigError, UnsupportedError
 from inrcodec.representations.base import Representation
 from inrcodec.representations.coordinate.hashgrid import HashGrid
 from inrcodec.representations.coordinate.siren import Siren
+from inrcodec.representations.coordinate.spder import Spder
 
 __all__ = ["NAMES", "by_id", "by_name", "id_of"]
 
 _TABLE: dict[int, type[Representation]] = {
     1: Siren,
     2: HashGrid,
+    3: Spder,
 }
 
 NAMES = tuple(representation.name for representation in _TABLE.values())

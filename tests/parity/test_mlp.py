@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -31,8 +31,27 @@ SIZES = [
     (10, 16, 16, 3),
     (17, 33, 66, 65, 31, 2),
     (64, 129, 5, 64),
-    (9, *(24,) * 32, 3),
 ]
+DEEPEST = (9, *(24,) * 32, 3)
+CASES = [
+    *itertools.product(SIZES, get_args(Activation)),
+    (DEEPEST, "sine"),  # damped sines are about squares near 0: each layer doubles an error
+    (DEEPEST, "relu"),
+]
+
+
+every_activation = pytest.mark.parametrize("activation", get_args(Activation))
+ONES = [np.ones((1, 1), np.float32)] * 2  # one unit: x in, its activation out
+DAMPINGS: dict[str, tuple[Any, Any]] = {
+    "sine": (np.ones_like, np.zeros_like),
+    "sine_sqrt": (
+        lambda x: np.sqrt(np.abs(x)),
+        lambda x: np.sign(x) / (2.0 * np.sqrt(np.abs(x) + 1e-300)),
+    ),
+    "sine_arctan": (np.arctan, lambda x: 1.0 / (1.0 + x * x)),
+    "sine_log": (lambda x: np.log1p(np.abs(x)), lambda x: np.sign(x) / (1.0 + np.abs(x))),
+}  # each with its slope
+every_sine = pytest.mark.parametrize("activation", list(DAMPINGS))
 
 
 def network(sizes: tuple[int, ...], *, has_bias: bool, seed: int = 0) -> Layers:
@@ -86,9 +105,8 @@ def gradients(x: Floats, layers: Layers, activation: Activation, cotangent: Floa
 
 
 @pytest.mark.parametrize("has_bias", [True, False])
-@pytest.mark.parametrize("activation", ["sine", "relu"])
 @pytest.mark.parametrize("n_points", COUNTS)
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize(("sizes", "activation"), CASES, ids=str)
 def test_values_and_gradients_match(
     native: ModuleType, sizes: Any, n_points: int, activation: Any, has_bias: bool
 ) -> None:
@@ -104,7 +122,7 @@ def test_values_and_gradients_match(
             assert_close(ours, right, rounded)
 
 
-@pytest.mark.parametrize("activation", ["sine", "relu"])
+@every_activation
 @pytest.mark.parametrize("sizes", [(5, 33, 17, 3), (3, 200, 200, 3)], ids=str)
 @pytest.mark.usefixtures("native")
 def test_no_bit_depends_on_the_number_of_threads(sizes: Any, activation: Any) -> None:
@@ -130,30 +148,52 @@ def test_the_value_at_a_point_does_not_depend_on_its_neighbours() -> None:
     np.testing.assert_array_equal(mlp(x, *layers, "sine")[:699], values[:699])
 
 
-@pytest.mark.parametrize("largest", [3.0, 100.0, 1e4, 1e9, 3e38])
-def test_sine_and_its_slope_are_good_over_the_whole_range(
-    native: ModuleType, largest: float
+@every_sine
+@pytest.mark.parametrize("largest", [1e-20, 1e-6, 0.5, 3.0, 100.0, 1e4, 1e5, 1e9, 3e38])
+def test_sines_and_their_slopes_are_good_over_the_whole_range(
+    native: ModuleType, largest: float, activation: Any
 ) -> None:
     x = np.linspace(-largest, largest, 40001, dtype=np.float32)[:, None]
-    ones = [np.ones((1, 1), np.float32)] * 2
+    wide = x.astype(np.float64)
+    damping, slope = (function(wide) for function in DAMPINGS[activation])
+    sines, cosines = np.sin(wide), np.cos(wide)
+    scale = np.abs(damping) + np.abs(slope) * np.minimum(np.abs(wide), 1.0) + 1e-30
     for name in native.instruction_sets():
         native.use_instruction_set(name)
-        sines = mlp(x, ones, None, "sine")
-        np.testing.assert_allclose(sines, np.sin(x.astype(np.float64)), rtol=0, atol=2e-7)
-        *_, slopes = gradients(x, (ones, None), "sine", np.ones_like(x))
-        np.testing.assert_allclose(slopes, np.cos(x.astype(np.float64)), rtol=0, atol=2e-7)
+        values = mlp(x, ONES, None, activation)
+        assert np.max(np.abs(values - sines * damping) / scale) < 3e-7
+        *_, slopes = gradients(x, (ONES, None), activation, np.ones_like(x))
+        assert np.max(np.abs(slopes - (cosines * damping + sines * slope)) / scale) < 3e-7
 
 
-def test_what_is_not_finite_gives_what_the_reference_gives(native: ModuleType) -> None:
-    ones = [np.ones((1, 1), np.float32)] * 2
+@every_activation
+def test_around_zero_nothing_is_lost(native: ModuleType, activation: Any) -> None:
+    tiny = [0.0, 1e-45, 1e-40, 1.2e-38, 1e-30, 1e-20]
+    x = np.array([*tiny, *(-value for value in tiny)], np.float32)[:, None]
+    expected = reference_results(exact([x])[0], (exact(ONES), None), activation, np.ones((12, 1)))
+    for name in native.instruction_sets():
+        native.use_instruction_set(name)
+        values = mlp(x, ONES, None, activation)
+        np.testing.assert_allclose(values, expected[0], rtol=4e-7, atol=3e-45)
+        *_, slopes = gradients(x, (ONES, None), activation, np.ones_like(x))
+        np.testing.assert_allclose(slopes, expected[-1], rtol=4e-7, atol=1e-19)
+        assert slopes[0] == slopes[6] == (1.0 if activation == "sine" else 0.0)
+
+
+@every_activation
+def test_what_is_not_finite_gives_what_the_reference_gives(
+    native: ModuleType, activation: Any
+) -> None:
     x = np.array([[np.nan], [np.inf], [-np.inf], [2.0]], np.float32)
+    cotangent = np.ones_like(x)
+    with np.errstate(invalid="ignore"):
+        values, *_, slopes = reference_results(x, (ONES, None), activation, cotangent)
+    assert np.isfinite(values).ravel().tolist() == [False, False, activation == "relu", True]
     for name in native.instruction_sets():
         native.use_instruction_set(name)
-        sines = mlp(x, ones, None, "sine").ravel()
-        np.testing.assert_array_equal(np.isnan(sines), [True, True, True, False])
-        np.testing.assert_array_equal(
-            mlp(x, ones, None, "relu"), reference.mlp(x, ones, None, "relu")
-        )
+        np.testing.assert_allclose(mlp(x, ONES, None, activation), values, rtol=1e-6)
+        *_, ours = gradients(x, (ONES, None), activation, cotangent)
+        np.testing.assert_allclose(ours, slopes, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("native")
@@ -245,7 +285,7 @@ def test_native_arguments_are_refused_with_what_and_got(native: ModuleType) -> N
         "parameters": (np.zeros(64, np.float32), r"parameters must have shape [65], got [64]"),
         "sizes": ((4, 0, 2), "a size must be in [1, 1024], got 0"),
         "has_bias": (False, "parameters must have shape"),
-        "activation": ("tanh", "activation must be sine or relu, got tanh"),
+        "activation": ("tanh", "activation must be one of sine, relu, sine_sqrt, "),
         "parameters_gradient": (np.empty(1, np.float32), "parameters_gradient must have shape"),
         "x_gradient": (x[:, ::2], "x_gradient must have shape"),
         "n_threads": (0, "threads must be at least 1, got 0"),

@@ -9,13 +9,20 @@ import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inrcodec.kernels import AdamStep, GridGeometry, Quantizer, reference, reference_quantize
+from inrcodec.kernels import (
+    Activation,
+    AdamStep,
+    GridGeometry,
+    Quantizer,
+    reference,
+    reference_quantize,
+)
 from inrcodec.kernels.perceptron import Perceptron
 
 SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
@@ -139,8 +146,8 @@ def mlp_bytes(
     op: int, shape: Perceptron, arrays: list[NDArray[np.float32]], instruction_set: int = 0
 ) -> bytes:
     """A call on a network in the driver's layout: header, sizes, arrays (x first)."""
-    is_relu, n_layers = shape.activation == "relu", len(shape.sizes) - 1
-    fields = (op, 2, instruction_set, shape.has_bias, is_relu, n_layers, len(arrays[0]))
+    activation, n_layers = get_args(Activation).index(shape.activation), len(shape.sizes) - 1
+    fields = (op, 2, instruction_set, shape.has_bias, activation, n_layers, len(arrays[0]))
     header = struct.pack("<4s6BI", b"INRM", *fields)
     sizes = np.array(shape.sizes, "<u4").tobytes()
     return header + sizes + b"".join(array.tobytes() for array in arrays)
@@ -164,7 +171,7 @@ def mlp_results(shape: Perceptron, arrays: list[NDArray[np.float32]]) -> list[ND
     return [reference.mlp(x, *layers, shape.activation).ravel(), np.concatenate(runs)]
 
 
-@pytest.mark.parametrize("activation", ["sine", "relu"])
+@pytest.mark.parametrize("activation", get_args(Activation))
 @pytest.mark.parametrize("has_bias", [True, False])
 @pytest.mark.parametrize("sizes", [(1, 1), (5, 33, 17, 3), (3, 70, 2)], ids=str)
 def test_valid_networks_run_clean_and_right(
@@ -184,9 +191,12 @@ def test_valid_networks_run_clean_and_right(
             np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("activation", get_args(Activation))
 @pytest.mark.parametrize("n_points", [0, 5000])
-def test_any_number_of_points_of_a_network_runs_clean(driver: Path, n_points: int) -> None:
-    shape = Perceptron((5, 33, 17, 3), True, "sine")
+def test_any_number_of_points_of_a_network_runs_clean(
+    driver: Path, n_points: int, activation: Any
+) -> None:
+    shape = Perceptron((5, 33, 17, 3), True, activation)
     x, parameters, gradient = mlp_case(shape, n_points)
     x[::7], x[::11], gradient[::13] = 1e30, np.nan, np.inf
     assert outcome(driver, mlp_bytes(0, shape, [x, parameters])) == (0, "")
@@ -199,6 +209,7 @@ def test_any_number_of_points_of_a_network_runs_clean(driver: Path, n_points: in
         (4, b"\x02"),  # op
         (5, b"\x00"),  # threads
         (7, b"\x00"),  # has bias
+        (8, b"\x05"),  # activation
         (9, b"\x00"),  # layers
         (9, b"\x22"),
         (10, b"\xff\xff\xff\xff"),  # points

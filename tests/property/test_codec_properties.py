@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,15 +14,19 @@ from inrcodec.container import DecodeLimits, Stream
 from inrcodec.errors import BitstreamError
 from inrcodec.representations import NAMES, by_name, id_of
 from inrcodec.representations.base import Budget, FitGoal, Window
-from inrcodec.representations.coordinate.hashgrid import HashGrid, HashGridNetwork
+from inrcodec.representations.coordinate.family import CoordinateRepresentation
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.pack import OutputScale, Packed
-from inrcodec.representations.coordinate.siren import Siren, SirenNetwork
 from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
 
 steady = settings(deadline=None, database=None, derandomize=True, max_examples=30)
-SMALL = {"siren": {"width": 4, "depth": 1}, "hashgrid": {"levels": 2, "finest_resolution": 6}}
-FAMILIES = {SirenNetwork: Siren, HashGridNetwork: HashGrid}
+FAMILIES = [by_name(name) for name in NAMES if issubclass(by_name(name), CoordinateRepresentation)]
+LARGEST = {"depth": 8, "frequencies": 24, "log2_table_size": 8, "levels": 6, "width_units": 2}
+LARGEST |= {
+    "base_resolution": 1000,
+    "growth_units": 4 * 4096,
+    "n_channels": 4,
+}  # of others 20 more than the least
 
 sizes = st.integers(1, 12) | st.sampled_from([13, 17, 31])
 names = st.sampled_from(NAMES)
@@ -82,8 +86,8 @@ def signals(draw: st.DrawFn) -> Signal:
 def encode(signal: Signal, name: str, *, iterations: int = 2) -> bytes:
     pytest.importorskip("torch")
     family = by_name(name)
-    goal, budget = FitGoal(lam=1e-3, n_bytes=200.0), Budget(iterations=iterations)
-    return codec.encode(signal, family, family.Config(**SMALL[name]), goal, budget=budget).data
+    goal, budget = FitGoal(lam=1e-3, n_bytes=100.0), Budget(iterations=iterations)
+    return codec.encode(signal, family, family.Config(), goal, budget=budget).data
 
 
 @steady
@@ -119,21 +123,12 @@ def test_a_window_holds_the_samples_of_the_whole(signal: Signal, name: str, data
 
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
-    common = {"n_dims": draw(st.integers(1, 4)), "n_channels": draw(st.integers(1, 4))}
-    depth = draw(st.integers(1, 8))
-    if draw(st.booleans()):
-        width, frequencies = draw(st.integers(1, 20)), draw(st.integers(0, 24))
-        return SirenNetwork(**common, depth=depth, width=width, frequencies=frequencies)
-    return HashGridNetwork(
-        **common,
-        depth=depth,
-        levels=draw(st.integers(1, 6)),
-        log2_features=draw(st.integers(0, 3)),
-        log2_table_size=draw(st.integers(3, 8)),
-        base_resolution=draw(st.integers(1, 1000)),
-        growth_units=draw(st.integers(4096, 4 * 4096)),
-        width_units=draw(st.integers(1, 2)),
-    )
+    family = draw(st.sampled_from(FAMILIES)).network_family
+    shape = {}
+    for item in fields(family):
+        low, high = item.metadata["range"]
+        shape[item.name] = draw(st.integers(low, min(high, LARGEST.get(item.name, low + 20))))
+    return family(**shape)
 
 
 @st.composite
@@ -158,7 +153,8 @@ def streams(draw: st.DrawFn) -> bytes:
         channels=network.n_channels,
         value_range=(-2.0, 9.5) if sample_format.is_float else sample_format.nominal_range,
     )
-    representation_id = id_of(FAMILIES[type(network)])
+    family = next(family for family in FAMILIES if isinstance(network, family.network_family))
+    representation_id = id_of(family)
     sections = packed.to_sections()
     return Stream(spec=spec, representation_id=representation_id, sections=sections).to_bytes()
 

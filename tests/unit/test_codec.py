@@ -17,15 +17,14 @@ import inrcodec
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
 from inrcodec.errors import InrcodecError, LimitError, SignalError
-from inrcodec.representations import by_name
+from inrcodec.representations import NAMES, by_name
 from inrcodec.representations.base import Budget, FitGoal, Window
 from inrcodec.signal import Metadata, SampleFormat, Signal
 
 pytest.importorskip("torch")
 
-SMALL = {"siren": {"width": 8, "depth": 2}, "hashgrid": {"levels": 3, "finest_resolution": 12}}
 GOAL = FitGoal(lam=1e-4, n_bytes=500.0)
-both_families = pytest.mark.parametrize("name", list(SMALL))
+every_family = pytest.mark.parametrize("name", NAMES)
 
 
 def encoded(
@@ -35,7 +34,7 @@ def encoded(
     return codec.encode(
         signal,
         family,
-        family.Config(**SMALL[name]),
+        family.Config(),
         replace(GOAL, seed=seed),
         budget=Budget(iterations=iterations),
     )
@@ -73,7 +72,7 @@ SIGNALS: dict[str, Signal] = {
 # --- what comes back -----------------------------------------------------------------------------
 
 
-@both_families
+@every_family
 @pytest.mark.parametrize("case", SIGNALS)
 def test_every_kind_of_signal_comes_back_in_its_own_kind(name: str, case: str) -> None:
     signal = SIGNALS[case]
@@ -85,7 +84,7 @@ def test_every_kind_of_signal_comes_back_in_its_own_kind(name: str, case: str) -
     assert low <= decoded.samples.min() <= decoded.samples.max() <= high
 
 
-@both_families
+@every_family
 def test_the_decoder_has_exactly_the_integers_of_the_encoder(name: str) -> None:
     result = encoded(picture(), name)
     _, decoded = codec.unpack(result.data)
@@ -102,13 +101,13 @@ def test_metadata_and_the_place_of_a_part_come_back() -> None:
     assert codec.decode(encoded(SIGNALS["mono"]).data).part is None
 
 
-@both_families
+@every_family
 def test_the_same_seed_gives_the_same_file(name: str) -> None:
     assert encoded(picture(), name).data == encoded(picture(), name).data
     assert encoded(picture(), name, seed=1).data != encoded(picture(), name).data
 
 
-@both_families
+@every_family
 def test_a_window_is_the_same_part_of_the_whole(name: str) -> None:
     stream, representation = codec.unpack(encoded(picture(20, 30), name, iterations=20).data)
     whole = codec.render(stream, representation)
@@ -118,7 +117,7 @@ def test_a_window_is_the_same_part_of_the_whole(name: str) -> None:
     assert np.abs(part.astype(int) - whole.samples[3:11, 29:30]).max() <= 1
 
 
-@both_families
+@every_family
 def test_samples_between_the_samples_continue_them(name: str) -> None:
     signal = Signal.image(np.tile(np.arange(0, 250, 10, dtype=np.uint8), (6, 1)))
     stream, representation = codec.unpack(encoded(signal, name, iterations=200).data)
@@ -139,7 +138,7 @@ def test_an_encoder_that_wrote_other_integers_is_caught() -> None:
 # --- what it costs -------------------------------------------------------------------------------
 
 
-@both_families
+@every_family
 def test_a_plain_rgb_image_costs_at_most_32_bytes_beside_model_and_symbols(name: str) -> None:
     signal = picture(70, 130)
     result = encoded(signal, name)
@@ -213,7 +212,7 @@ sys.modules["torch"] = None  # an import of torch fails
 import numpy as np
 from inrcodec import codec
 from inrcodec.errors import MissingExtraError
-from inrcodec.representations import by_name
+from inrcodec.representations import NAMES, by_name
 from inrcodec.representations.base import Budget, FitGoal
 signal = codec.decode(sys.stdin.buffer.read())
 sys.stdout.buffer.write(np.ascontiguousarray(signal.samples).tobytes())
@@ -227,7 +226,7 @@ sys.exit(2)
 """
 
 
-@both_families
+@every_family
 def test_without_torch_files_decode_and_encoding_names_the_extra(name: str) -> None:
     data = encoded(picture(), name).data
     env = dict(os.environ, PYTHONPATH=str(Path(inrcodec.__file__).parents[1]))
