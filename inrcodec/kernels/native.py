@@ -28,7 +28,7 @@ __all__ = ["call_on_cpu", "call_on_gpu", "mlp_forward", "mlp_gradients"]
 def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
     """Run the native function `name` on CPU arrays."""
     function = getattr(_module(), name)
-    function(*inputs, geometry.scales, geometry.sizes, out, dispatch.threads())
+    function(*inputs, geometry.shape, out, dispatch.threads())
 
 
 def call_on_gpu(
@@ -39,7 +39,7 @@ def call_on_gpu(
 
     function = getattr(_module(), f"{name}_cuda")
     stream = torch.cuda.current_stream(out.device).cuda_stream
-    function(*inputs, geometry.scales, geometry.sizes, out, stream)
+    function(*inputs, geometry.shape, out, stream)
 
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:
