@@ -95,6 +95,7 @@ def recipes() -> Iterator[Recipe]:
         "siren": {"width": 8, "depth": 2},
         "hashgrid": {"levels": 4, "finest_resolution": 16},
     }
+    few, coarse = {"levels": 3, "finest_resolution": 12}, {"levels": 2, "finest_resolution": 7}
     usual = signals()
     for model, options in small.items():
         for name, signal in usual.items():
@@ -104,11 +105,22 @@ def recipes() -> Iterator[Recipe]:
     hashed = {"levels": 3, "log2_table_size": 5, "features": 2, "growth": 1.5}
     sine = {"width": 4, "depth": 1, "frequencies": 0}
     array, film = solid(Kind.ARRAY, (3, 4, 5, 2)), solid(Kind.VIDEO, (3, 5, 7))
+    wide = Signal.image(np.rint(waves(4, 40, channels=3) * 255).astype(np.uint8))
     yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
     yield Recipe(name="siren_array4", signal=array, options=small["siren"])
     yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
     yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
-    yield Recipe(name="hashgrid_video", signal=film, options={"levels": 2, "finest_resolution": 7})
+    yield Recipe(name="hashgrid_video", signal=film, options=coarse)
+    yield Recipe(name="simplexgrid_rgb8", signal=usual["rgb8"], options=few)
+    yield Recipe(name="simplexgrid_skewed", signal=usual["rgb8"], options=few | {"skewed": True})
+    yield Recipe(name="simplexgrid_mono16", signal=usual["mono16"], options=few)
+    yield Recipe(name="simplexgrid_wide", signal=wide, options=few)
+    yield Recipe(name="simplexgrid_wide_skewed", signal=wide, options=few | {"skewed": True})
+    yield Recipe(name="simplexgrid_video", signal=film, options=coarse)
+    yield Recipe(name="simplexgrid_hashed", signal=film, options=hashed)
+    yield Recipe(name="simplexgrid_hashed_skewed", signal=film, options=hashed | {"skewed": True})
+    four = {"levels": 1, "finest_resolution": 4, "skewed": True}
+    yield Recipe(name="simplexgrid_array4", signal=array, options=four)
 
 
 def signals() -> dict[str, Signal]:
@@ -333,8 +345,8 @@ def of_metadata(base: Parts) -> dict[str, bytes]:
 
 
 def of_the_model(base: Parts) -> dict[str, bytes]:
-    """Fields of MODEL, of both families."""
-    grid = Parts.of("hashgrid_one_sample")
+    """Fields of MODEL, of all families."""
+    grid, simplex = Parts.of("hashgrid_one_sample"), Parts.of("simplexgrid_mono16")
     wide = replace(base, head=bytes([0x00, 1]) + varints(2**14, 2**14, 1))
     return {
         "model_cut_short": replace(base, model=base.model[:-1]).framed(),
@@ -342,14 +354,17 @@ def of_the_model(base: Parts) -> dict[str, bytes]:
         "siren_width_0": replace(base, model=varints(0) + base.model[1:]).framed(),
         "siren_width_1025": replace(base, model=varints(1025) + base.model[1:]).framed(),
         "grid_too_fine": replace(grid, model=grid_model(2, 3, 2**22, 8192)).framed(),
+        "grid_extent_0": replace(grid, model=grid_model(1, 3, 4, 4096, 0)).framed(),
+        "grid_extent_4097": replace(grid, model=grid_model(1, 3, 4, 4096, 4097)).framed(),
+        "grid_skewed_2": replace(simplex, model=grid_model(1, 3, 4, 4096, 2, 4096)).framed(),
         "too_many_parameters": replace(grid, model=grid_model(32, 24, 2**22, 4096)).framed(),
         "too_many_multiplications": replace(wide, **certain(256, 2)).framed(),
     }
 
 
-def grid_model(levels: int, log2_table_size: int, resolution: int, growth_units: int) -> bytes:
-    """The shape of a grid, with 8 features."""
-    return varints(levels, 3, log2_table_size, resolution, growth_units, 1, 1)
+def grid_model(levels: int, log2_table: int, resolution: int, growth: int, *rest: int) -> bytes:
+    """The shape of a grid, with 8 features; what is stored after the depth: else a full extent."""
+    return varints(levels, 3, log2_table, resolution, growth, 1, 1, *(rest or (4096,)))
 
 
 def certain(width: int, depth: int) -> dict[str, bytes]:

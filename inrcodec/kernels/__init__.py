@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
-from inrcodec.kernels.geometry import GridGeometry, GridLevel
+from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "Activation",
     "GridGeometry",
     "GridLevel",
+    "Interpolation",
     "backend",
     "grid_encode",
     "mlp",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inrcodec.errors import ConfigError, UnsupportedError
 from inrcodec.representations.base import Representation
 from inrcodec.representations.coordinate.hashgrid import HashGrid
+from inrcodec.representations.coordinate.simplexgrid import SimplexGrid
 from inrcodec.representations.coordinate.siren import Siren
 
 __all__ = ["NAMES", "by_id", "by_name", "id_of"]
@@ -12,6 +13,7 @@ __all__ = ["NAMES", "by_id", "by_name", "id_of"]
 _TABLE: dict[int, type[Representation]] = {
     1: Siren,
     2: HashGrid,
+    4: SimplexGrid,
 }
 
 NAMES = tuple(representation.name for representation in _TABLE.values())

@@ -17,12 +17,14 @@ from inrcodec.representations.base import Budget, FitGoal, Window
 from inrcodec.representations.coordinate.hashgrid import HashGrid, HashGridNetwork
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.simplexgrid import SimplexGrid, SimplexGridNetwork
 from inrcodec.representations.coordinate.siren import Siren, SirenNetwork
 from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
 
 steady = settings(deadline=None, database=None, derandomize=True, max_examples=30)
-SMALL = {"siren": {"width": 4, "depth": 1}, "hashgrid": {"levels": 2, "finest_resolution": 6}}
-FAMILIES = {SirenNetwork: Siren, HashGridNetwork: HashGrid}
+GRID = {"levels": 2, "finest_resolution": 6}
+SMALL = {"siren": {"width": 4, "depth": 1}, "hashgrid": GRID, "simplexgrid": GRID}
+FAMILIES = {SirenNetwork: Siren, HashGridNetwork: HashGrid, SimplexGridNetwork: SimplexGrid}
 
 sizes = st.integers(1, 12) | st.sampled_from([13, 17, 31])
 names = st.sampled_from(NAMES)
@@ -102,8 +104,11 @@ def networks(draw: st.DrawFn) -> Network:
     if draw(st.booleans()):
         width, frequencies = draw(st.integers(1, 20)), draw(st.integers(0, 24))
         return SirenNetwork(**common, depth=depth, width=width, frequencies=frequencies)
-    return HashGridNetwork(
-        **common,
+    n_dims = common["n_dims"]
+    extents = draw(st.lists(st.integers(1, 4096), min_size=n_dims, max_size=n_dims))
+    shape = dict(
+        common,
+        extents=tuple(extents),
         depth=depth,
         levels=draw(st.integers(1, 6)),
         log2_features=draw(st.integers(0, 3)),
@@ -112,6 +117,9 @@ def networks(draw: st.DrawFn) -> Network:
         growth_units=draw(st.integers(4096, 4 * 4096)),
         width_units=draw(st.integers(1, 2)),
     )
+    if draw(st.booleans()):
+        return HashGridNetwork(**shape)
+    return SimplexGridNetwork(**shape, skewed=draw(st.integers(0, 1)))
 
 
 @st.composite

@@ -23,7 +23,8 @@ from inrcodec.signal import Metadata, SampleFormat, Signal
 
 pytest.importorskip("torch")
 
-SMALL = {"siren": {"width": 8, "depth": 2}, "hashgrid": {"levels": 3, "finest_resolution": 12}}
+GRID = {"levels": 3, "finest_resolution": 12}
+SMALL = {"siren": {"width": 8, "depth": 2}, "hashgrid": GRID, "simplexgrid": GRID}
 GOAL = FitGoal(lam=1e-4, n_bytes=500.0)
 both_families = pytest.mark.parametrize("name", list(SMALL))
 
