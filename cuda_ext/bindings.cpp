@@ -21,8 +21,8 @@ namespace {
 
 using Input = nb::ndarray<nb::ro>;
 using Output = nb::ndarray<>;
-using Scales = std::vector<float>;
 using Sizes = std::vector<int64_t>;
+using Shape = std::tuple<std::string, std::vector<float>, Sizes, Sizes>;  // as GridShape
 
 template <typename NdArray>
 Array describe(const char* name, const NdArray& from) {
@@ -49,35 +49,39 @@ void check_threads(const char* op, int n_threads) {
     if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
 }
 
+GridShape shape_of(const Shape& from) {
+    return {std::get<0>(from), std::get<1>(from), std::get<2>(from), std::get<3>(from)};
+}
+
 struct Checked {
     Grid grid;
     GridCall call;
     int device;
 };
 
-Checked check_forward(const Input& coords, const Input& table, const Scales& scales,
-                      const Sizes& sizes, const Output& out) {
+Checked check_forward(const Input& coords, const Input& table, const Shape& shape,
+                      const Output& out) {
     const Array x = describe("coords", coords), t = describe("table", table),
                 o = describe("out", out);
-    const Grid grid = check_inputs(x, t, scales, sizes);
+    const Grid grid = check_inputs(x, t, shape_of(shape));
     check_features(grid, o, x);
     return {grid, {x.shape[0], floats(x), floats(t), nullptr, floats(o)}, x.device};
 }
 
-Checked check_table_gradient(const Input& gradient, const Input& coords, const Scales& scales,
-                             const Sizes& sizes, const Output& out) {
+Checked check_table_gradient(const Input& gradient, const Input& coords, const Shape& shape,
+                             const Output& out) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array o = describe("out", out);
-    const Grid grid = check_inputs(x, o, scales, sizes);
+    const Grid grid = check_inputs(x, o, shape_of(shape));
     check_features(grid, g, x);
     return {grid, {x.shape[0], floats(x), nullptr, floats(g), floats(o)}, x.device};
 }
 
 Checked check_coords_gradient(const Input& gradient, const Input& coords, const Input& table,
-                              const Scales& scales, const Sizes& sizes, const Output& out) {
+                              const Shape& shape, const Output& out) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array t = describe("table", table), o = describe("out", out);
-    const Grid grid = check_inputs(x, t, scales, sizes);
+    const Grid grid = check_inputs(x, t, shape_of(shape));
     check_features(grid, g, x);
     check_array(kGridOp, o, x.shape, x.device);
     return {grid, {x.shape[0], floats(x), floats(t), floats(g), floats(o)}, x.device};
@@ -91,20 +95,20 @@ void run_on_cpu(const Checked& checked, int n_threads,
     op(checked.grid, checked.call, n_threads);
 }
 
-void forward(const Input& coords, const Input& table, const Scales& scales, const Sizes& sizes,
-             const Output& out, int n_threads) {
-    run_on_cpu(check_forward(coords, table, scales, sizes, out), n_threads, grid_encode_forward);
+void forward(const Input& coords, const Input& table, const Shape& shape, const Output& out,
+             int n_threads) {
+    run_on_cpu(check_forward(coords, table, shape, out), n_threads, grid_encode_forward);
 }
 
-void table_gradient(const Input& gradient, const Input& coords, const Scales& scales,
-                    const Sizes& sizes, const Output& out, int n_threads) {
-    const Checked checked = check_table_gradient(gradient, coords, scales, sizes, out);
+void table_gradient(const Input& gradient, const Input& coords, const Shape& shape,
+                    const Output& out, int n_threads) {
+    const Checked checked = check_table_gradient(gradient, coords, shape, out);
     run_on_cpu(checked, n_threads, grid_encode_table_gradient);
 }
 
 void coords_gradient(const Input& gradient, const Input& coords, const Input& table,
-                     const Scales& scales, const Sizes& sizes, const Output& out, int n_threads) {
-    const Checked checked = check_coords_gradient(gradient, coords, table, scales, sizes, out);
+                     const Shape& shape, const Output& out, int n_threads) {
+    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out);
     run_on_cpu(checked, n_threads, grid_encode_coords_gradient);
 }
 
@@ -116,21 +120,20 @@ void run_on_gpu(const Checked& checked, uintptr_t stream,
     op(checked.grid, checked.call, {checked.device, stream});
 }
 
-void forward_cuda(const Input& coords, const Input& table, const Scales& scales, const Sizes& sizes,
-                  const Output& out, uintptr_t stream) {
-    run_on_gpu(check_forward(coords, table, scales, sizes, out), stream, grid_encode_forward_cuda);
+void forward_cuda(const Input& coords, const Input& table, const Shape& shape, const Output& out,
+                  uintptr_t stream) {
+    run_on_gpu(check_forward(coords, table, shape, out), stream, grid_encode_forward_cuda);
 }
 
-void table_gradient_cuda(const Input& gradient, const Input& coords, const Scales& scales,
-                         const Sizes& sizes, const Output& out, uintptr_t stream) {
-    const Checked checked = check_table_gradient(gradient, coords, scales, sizes, out);
+void table_gradient_cuda(const Input& gradient, const Input& coords, const Shape& shape,
+                         const Output& out, uintptr_t stream) {
+    const Checked checked = check_table_gradient(gradient, coords, shape, out);
     run_on_gpu(checked, stream, grid_encode_table_gradient_cuda);
 }
 
 void coords_gradient_cuda(const Input& gradient, const Input& coords, const Input& table,
-                          const Scales& scales, const Sizes& sizes, const Output& out,
-                          uintptr_t stream) {
-    const Checked checked = check_coords_gradient(gradient, coords, table, scales, sizes, out);
+                          const Shape& shape, const Output& out, uintptr_t stream) {
+    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out);
     run_on_gpu(checked, stream, grid_encode_coords_gradient_cuda);
 }
 #endif
@@ -181,6 +184,7 @@ void gradients_of_mlp(const Input& gradient, const Input& x, const Input& parame
 
 // --- quantize ------------------------------------------------------------------------------------
 
+using Floats = std::vector<float>;
 using Numbers = std::vector<double>;
 using Keys = std::pair<uint32_t, uint32_t>;
 
@@ -190,7 +194,7 @@ struct Quantized {
     QuantizeCall call;
 };
 
-Quantized check_quantized(const Sizes& sizes, const Scales& rates, const Scales& steps,
+Quantized check_quantized(const Sizes& sizes, const Floats& rates, const Floats& steps,
                           const std::string& rounding, const Keys& keys) {
     Quantized quantized{check_runs(sizes, rates, steps), {}};
     quantized.call.rounding = check_rounding(rounding);
@@ -207,8 +211,8 @@ float* check_values(const Quantized& quantized, const char* name, const NdArray&
 }
 
 // Returns the sums, kForwardSums of each tensor.
-Numbers forward_of_quantize(const Input& units, const Sizes& sizes, const Scales& rates,
-                            const Scales& steps, const std::string& rounding, const Keys& keys,
+Numbers forward_of_quantize(const Input& units, const Sizes& sizes, const Floats& rates,
+                            const Floats& steps, const std::string& rounding, const Keys& keys,
                             const std::optional<Input>& base, const std::optional<Output>& weights,
                             int n_threads) {
     Quantized quantized = check_quantized(sizes, rates, steps, rounding, keys);
@@ -227,8 +231,8 @@ Numbers forward_of_quantize(const Input& units, const Sizes& sizes, const Scales
 // Returns the sums, kStepSums of each tensor.
 Numbers step_of_quantize(const std::vector<Input>& gradients, const Output& units,
                          const Output& mean, const Output& square, const Sizes& sizes,
-                         const Scales& rates, const Scales& steps, const std::string& rounding,
-                         const Keys& keys, const std::optional<Input>& base, const Scales& slopes,
+                         const Floats& rates, const Floats& steps, const std::string& rounding,
+                         const Keys& keys, const std::optional<Input>& base, const Floats& slopes,
                          const std::tuple<double, double, double, double, int64_t>& adam,
                          int n_threads) {
     Quantized quantized = check_quantized(sizes, rates, steps, rounding, keys);
@@ -259,11 +263,11 @@ NB_MODULE(_native, m) {
     m.def("instruction_set", &instruction_set);
     m.def("use_instruction_set", &use_instruction_set, "name"_a);
     m.def("grid_encode_forward", &forward,
-          "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+          "coords"_a, "table"_a, "shape"_a, "out"_a, "n_threads"_a);
     m.def("grid_encode_table_gradient", &table_gradient,
-          "gradient"_a, "coords"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+          "gradient"_a, "coords"_a, "shape"_a, "out"_a, "n_threads"_a);
     m.def("grid_encode_coords_gradient", &coords_gradient,
-          "gradient"_a, "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "n_threads"_a);
+          "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "n_threads"_a);
     m.def("mlp_forward", &forward_of_mlp, "x"_a, "parameters"_a, "sizes"_a, "has_bias"_a,
           "activation"_a, "out"_a, "n_threads"_a);
     m.def("mlp_gradients", &gradients_of_mlp, "gradient"_a, "x"_a, "parameters"_a, "sizes"_a,
@@ -278,11 +282,11 @@ NB_MODULE(_native, m) {
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);
     m.def("grid_encode_forward_cuda", &forward_cuda,
-          "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "stream"_a);
+          "coords"_a, "table"_a, "shape"_a, "out"_a, "stream"_a);
     m.def("grid_encode_table_gradient_cuda", &table_gradient_cuda,
-          "gradient"_a, "coords"_a, "scales"_a, "sizes"_a, "out"_a, "stream"_a);
+          "gradient"_a, "coords"_a, "shape"_a, "out"_a, "stream"_a);
     m.def("grid_encode_coords_gradient_cuda", &coords_gradient_cuda,
-          "gradient"_a, "coords"_a, "table"_a, "scales"_a, "sizes"_a, "out"_a, "stream"_a);
+          "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "stream"_a);
 #else
     m.attr("cuda_runtime") = nb::none();
 #endif

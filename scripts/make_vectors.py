@@ -19,17 +19,18 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from vector_signals import arrays, signals, solid
 
 from inrcodec import codec, kernels
-from inrcodec.container import ByteReader, ByteWriter
+from inrcodec.container import ByteReader, ByteWriter, Group
 from inrcodec.errors import BitstreamError
 from inrcodec.representations import by_name
 from inrcodec.representations.base import Budget, FitGoal
-from inrcodec.signal import Metadata, SampleFormat, Signal, SignalSpec
+from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "vectors" / "v0"
 VALID, INVALID = ROOT / "valid", ROOT / "invalid"
@@ -71,8 +72,19 @@ class Recipe:
         representation = by_name(self.name.partition("_")[0])
         config = representation.Config(**self.options)
         goal = FitGoal(lam=1e-6, n_bytes=600.0, seed=1)
-        budget = Budget(iterations=ITERATIONS)
-        return codec.encode(self.signal, representation, config, goal, budget=budget).data
+        encode = partial(
+            codec.encode,
+            representation=representation,
+            config=config,
+            goal=goal,
+            budget=Budget(iterations=ITERATIONS),
+        )
+        if self.signal.spec.kind is not Kind.VIDEO:
+            return encode(self.signal).data
+        first = encode(self.signal.cut(0, 2))
+        second = encode(self.signal.cut(2, self.signal.spec.grid[0]), base=first.unpacked)
+        groups = tuple(Group.read(ByteReader(one.data)) for one in (first, second))
+        return replace(codec.frame_of(self.signal, representation), groups=groups).to_bytes()
 
 
 def make_valid() -> Iterator[str]:
@@ -97,6 +109,7 @@ def recipes() -> Iterator[Recipe]:
         "hashgrid": {"levels": 4, "finest_resolution": 16},
         "spder": {"width": 8, "depth": 2},
     }
+    few, coarse = {"levels": 3, "finest_resolution": 12}, {"levels": 2, "finest_resolution": 7}
     usual = signals()
     for model, options in small.items():
         for name, signal in usual.items():
@@ -106,15 +119,26 @@ def recipes() -> Iterator[Recipe]:
     hashed = {"levels": 3, "log2_table_size": 5, "features": 2, "growth": 1.5}
     sine = {"width": 4, "depth": 1, "frequencies": 0}
     film = Signal.video(solid(3, 5, 7), Fraction(1, 25))
+    wide, array = Signal.image(solid(4, 40)), arrays()["array4"]
     yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
     for name, values in arrays().items():
         yield Recipe(name=f"siren_{name}", signal=values, options=small["siren"])
     for damping in ("sqrt", "arctan", "log"):
         options = small["spder"] | {"damping": damping, "frequencies": 0}
-        yield Recipe(name=f"spder_{damping}", signal=arrays()["array4"], options=options)
+        yield Recipe(name=f"spder_{damping}", signal=array, options=options)
     yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
     yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
-    yield Recipe(name="hashgrid_video", signal=film, options={"levels": 2, "finest_resolution": 7})
+    yield Recipe(name="hashgrid_video", signal=film, options=coarse)
+    yield Recipe(name="simplexgrid_rgb8", signal=usual["rgb8"], options=few)
+    yield Recipe(name="simplexgrid_skewed", signal=usual["rgb8"], options=few | {"skewed": True})
+    yield Recipe(name="simplexgrid_mono16", signal=usual["mono16"], options=few)
+    yield Recipe(name="simplexgrid_wide", signal=wide, options=few)
+    yield Recipe(name="simplexgrid_wide_skewed", signal=wide, options=few | {"skewed": True})
+    yield Recipe(name="simplexgrid_video", signal=film, options=coarse)
+    yield Recipe(name="simplexgrid_hashed", signal=film, options=hashed)
+    yield Recipe(name="simplexgrid_hashed_skewed", signal=film, options=hashed | {"skewed": True})
+    four = {"levels": 1, "finest_resolution": 4, "skewed": True}
+    yield Recipe(name="simplexgrid_array4", signal=array, options=four)
 
 
 def describe(data: bytes) -> bytes:
@@ -338,8 +362,8 @@ def of_arrays(base: Parts) -> dict[str, bytes]:
 
 
 def of_the_model(base: Parts) -> dict[str, bytes]:
-    """Fields of MODEL, of both families."""
-    grid = Parts.of("hashgrid_one_sample")
+    """Fields of MODEL, of all families."""
+    grid, simplex = Parts.of("hashgrid_one_sample"), Parts.of("simplexgrid_mono16")
     wide = replace(base, head=bytes([0x00, 1]) + varints(2**14, 2**14, 1))
     return {
         "model_cut_short": replace(base, model=base.model[:-1]).framed(),
@@ -347,14 +371,17 @@ def of_the_model(base: Parts) -> dict[str, bytes]:
         "siren_width_0": replace(base, model=varints(0) + base.model[1:]).framed(),
         "siren_width_1025": replace(base, model=varints(1025) + base.model[1:]).framed(),
         "grid_too_fine": replace(grid, model=grid_model(2, 3, 2**22, 8192)).framed(),
+        "grid_extent_0": replace(grid, model=grid_model(1, 3, 4, 4096, 0)).framed(),
+        "grid_extent_4097": replace(grid, model=grid_model(1, 3, 4, 4096, 4097)).framed(),
+        "grid_skewed_2": replace(simplex, model=grid_model(1, 3, 4, 4096, 2, 4096)).framed(),
         "too_many_parameters": replace(grid, model=grid_model(32, 24, 2**22, 4096)).framed(),
         "too_many_multiplications": replace(wide, **certain(256, 2)).framed(),
     }
 
 
-def grid_model(levels: int, log2_table_size: int, resolution: int, growth_units: int) -> bytes:
-    """The shape of a grid, with 8 features."""
-    return varints(levels, 3, log2_table_size, resolution, growth_units, 1, 1)
+def grid_model(levels: int, log2_table: int, resolution: int, growth: int, *rest: int) -> bytes:
+    """The shape of a grid, with 8 features; what is stored after the depth: else a full extent."""
+    return varints(levels, 3, log2_table, resolution, growth, 1, 1, *(rest or (4096,)))
 
 
 def certain(width: int, depth: int) -> dict[str, bytes]:

@@ -1,10 +1,10 @@
 // A multiresolution grid and one call on it, as plain numbers for CPU and GPU. No STL: kernels that
 // are compiled once per instruction set include this page.
 //
-// A grid follows from a scale and a table size per level (inrcodec/kernels/geometry.py says why):
-//   resolution = ceil(scale) + 1 vertices per axis
-//   dense  if resolution^dims <= size:  row = (sum_d v_d * resolution^d) mod size
-//   hashed otherwise, size = 2^k:       row = (xor_d v_d * factor_d) mod size, in 32 bits
+// A grid is given by its interpolation and, per level, a scale and a number of vertices for each axis
+// and a table size (inrcodec/kernels/geometry.py says why). With n = the product of the vertices:
+//   dense  if n <= size:         row = (sum_d v_d * product of the vertices of axes < d) mod size
+//   hashed otherwise, size 2^k:  row = (xor_d v_d * factor_d) mod size, in 32 bits
 // The rows of a level follow those of the level before.
 #pragma once
 
@@ -17,12 +17,16 @@ constexpr int kMaxLevels = 32;
 constexpr int kMaxFeatures = 8;
 constexpr uint32_t kMaxLevelSize = 1u << 24;
 constexpr float kMaxScale = 4194303.0f;  // 2^22 - 1: vertices and halves are exact in float32
+constexpr uint32_t kMaxResolution = 1u << 24;
+
+// Between the 2^dims corners of a cell, or the dims + 1 of the simplex within it.
+enum class Corners { kCube, kSimplex };
 
 struct GridLevel {
-    float scale;
+    float scale[kMaxDims];
     uint32_t size;
     uint32_t offset;            // its first row in the table
-    uint32_t stride[kMaxDims];  // powers of the resolution, or the factors of the hash
+    uint32_t stride[kMaxDims];  // products of the resolutions, or the factors of the hash
     bool hashed;
 };
 
@@ -31,6 +35,8 @@ struct Grid {
     int n_features;
     int n_levels;
     uint32_t n_entries;
+    Corners corners;
+    float skew;  // positions are p + skew * sum(p); 0: p
     GridLevel levels[kMaxLevels];
 };
 

@@ -20,38 +20,109 @@ __device__ float clamp_unit(float x) {
     return low < 1.0f ? low : 1.0f;
 }
 
-// Where a point lies on a level.
-template <int D>
+// Where a point lies on a level: its cell's lowest vertex and its place within, in [0, 1).
+template <int N>
 struct Cell {
+    static constexpr int D = N;
     uint32_t vertex[D];
     float fraction[D];
 
-    __device__ Cell(const float* x, const GridLevel& level) {
+    __device__ Cell(const float* x, const GridLevel& level, float skew) {
+        for (int d = 0; d < D; ++d) fraction[d] = fmaf(level.scale[d], clamp_unit(x[d]), 0.5f);
+        if (skew != 0.0f) {
+            float sum = fraction[0];
+            for (int d = 1; d < D; ++d) sum += fraction[d];
+            for (int d = 0; d < D; ++d) fraction[d] = fmaf(skew, sum, fraction[d]);
+        }
         for (int d = 0; d < D; ++d) {
-            const float p = fmaf(level.scale, clamp_unit(x[d]), 0.5f);
-            const float cell = floorf(p);
+            const float cell = floorf(fraction[d]);
             vertex[d] = static_cast<uint32_t>(cell);
-            fraction[d] = p - cell;
+            fraction[d] -= cell;
         }
     }
 
-    __device__ uint32_t row(int corner, const GridLevel& level) const {
+  protected:
+    // The row of a vertex; step(d) is 0 or 1, the way from the lowest one.
+    template <typename Step>
+    __device__ uint32_t row_at(const GridLevel& level, Step step) const {
         uint32_t r = 0;
         for (int d = 0; d < D; ++d) {
-            const uint32_t term = (vertex[d] + ((corner >> d) & 1)) * level.stride[d];
+            const uint32_t term = (vertex[d] + step(d)) * level.stride[d];
             r = level.hashed ? r ^ term : r + term;
         }
         if (level.hashed) return r & (level.size - 1);
         return r >= level.size ? r - level.size : r;
     }
+};
 
-    // The product of f or 1 - f over all axes but one; none is left out for -1.
-    __device__ float weight(int corner, int without = -1) const {
+// All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d.
+template <int N>
+struct Cube : Cell<N> {
+    using Cell<N>::D;
+    static constexpr int kCorners = 1 << D;
+    using Cell<N>::Cell;
+
+    __device__ uint32_t row(int corner, const GridLevel& level) const {
+        return this->row_at(level, [corner](int d) { return (corner >> d) & 1; });
+    }
+
+    __device__ float weight(int corner) const { return product(corner, -1); }
+
+    // The derivative of a corner's weight along one axis of the cell.
+    __device__ float slope(int corner, int axis) const {
+        return (corner >> axis) & 1 ? product(corner, axis) : -product(corner, axis);
+    }
+
+  private:
+    // The product of f or 1 - f over all axes but one.
+    __device__ float product(int corner, int without) const {
         float w = 1.0f;
         for (int d = 0; d < D; ++d) {
-            if (d != without) w *= (corner >> d) & 1 ? fraction[d] : 1.0f - fraction[d];
+            const float f = this->fraction[d];
+            if (d != without) w *= (corner >> d) & 1 ? f : 1.0f - f;
         }
         return w;
+    }
+};
+
+// The corners of the simplex that a point lies in: from the cell's lowest vertex a step along one
+// axis after the other, by falling fraction; of equal ones the lower axis first.
+template <int N>
+struct Simplex : Cell<N> {
+    using Cell<N>::D;
+    static constexpr int kCorners = D + 1;
+
+    __device__ Simplex(const float* x, const GridLevel& level, float skew)
+        : Cell<N>(x, level, skew) {
+        for (int d = 0; d < D; ++d) {
+            rank[d] = 0;
+            for (int other = 0; other < D; ++other) {
+                const float mine = this->fraction[d], f = this->fraction[other];
+                if (other < d) rank[d] += f >= mine;
+                if (other > d) rank[d] += f > mine;
+            }
+        }
+    }
+
+    __device__ uint32_t row(int corner, const GridLevel& level) const {
+        return this->row_at(level, [&](int d) { return rank[d] < corner ? 1 : 0; });
+    }
+
+    __device__ float weight(int corner) const { return height(corner - 1) - height(corner); }
+
+    // The derivative of a corner's weight along one axis of the cell.
+    __device__ float slope(int corner, int axis) const {
+        return (rank[axis] == corner - 1 ? 1.0f : 0.0f) - (rank[axis] == corner ? 1.0f : 0.0f);
+    }
+
+  private:
+    int rank[D];  // how many axes come before
+
+    // The fraction of the axis of this rank; 1 before the first and 0 after the last.
+    __device__ float height(int of_rank) const {
+        float f = of_rank < 0 ? 1.0f : 0.0f;
+        for (int d = 0; d < D; ++d) f = rank[d] == of_rank ? this->fraction[d] : f;
+        return f;
     }
 };
 
@@ -59,15 +130,15 @@ __device__ int64_t point_of_thread() {
     return int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
 }
 
-template <int D, int F>
+template <class Place, int F>
 __global__ void forward(const Grid grid, const GridCall call) {
     const int64_t i = point_of_thread();
     if (i >= call.n_points) return;
     const GridLevel& level = grid.levels[blockIdx.y];
     const float* table = call.table + int64_t{level.offset} * F;
-    const Cell<D> cell(call.coords + i * D, level);
+    const Place cell(call.coords + i * Place::D, level, grid.skew);
     float sums[F] = {};
-    for (int corner = 0; corner < 1 << D; ++corner) {
+    for (int corner = 0; corner < Place::kCorners; ++corner) {
         const float* values = table + int64_t{cell.row(corner, level)} * F;
         const float w = cell.weight(corner);
         for (int f = 0; f < F; ++f) sums[f] += w * values[f];
@@ -76,44 +147,46 @@ __global__ void forward(const Grid grid, const GridCall call) {
     for (int f = 0; f < F; ++f) out[f] = sums[f];
 }
 
-template <int D, int F>
+template <class Place, int F>
 __global__ void table_gradient(const Grid grid, const GridCall call) {
     const int64_t i = point_of_thread();
     if (i >= call.n_points) return;
     const GridLevel& level = grid.levels[blockIdx.y];
     float* table = call.out + int64_t{level.offset} * F;
     const float* gradient = call.gradient + (i * grid.n_levels + blockIdx.y) * F;
-    const Cell<D> cell(call.coords + i * D, level);
-    for (int corner = 0; corner < 1 << D; ++corner) {
+    const Place cell(call.coords + i * Place::D, level, grid.skew);
+    for (int corner = 0; corner < Place::kCorners; ++corner) {
         float* to = table + int64_t{cell.row(corner, level)} * F;
         const float w = cell.weight(corner);
         for (int f = 0; f < F; ++f) atomicAdd(to + f, w * gradient[f]);
     }
 }
 
-template <int D, int F>
+template <class Place, int F>
 __global__ void coords_gradient(const Grid grid, const GridCall call) {
     const int64_t i = point_of_thread();
     if (i >= call.n_points) return;
+    constexpr int D = Place::D;
     const float* x = call.coords + i * D;
-    float slopes[D] = {};
+    float total[D] = {};
     for (int l = 0; l < grid.n_levels; ++l) {
         const GridLevel& level = grid.levels[l];
         const float* table = call.table + int64_t{level.offset} * F;
         const float* gradient = call.gradient + (i * grid.n_levels + l) * F;
-        const Cell<D> cell(x, level);
-        for (int corner = 0; corner < 1 << D; ++corner) {
+        const Place cell(x, level, grid.skew);
+        float slopes[D] = {}, sum = 0.0f;
+        for (int corner = 0; corner < Place::kCorners; ++corner) {
             const float* values = table + int64_t{cell.row(corner, level)} * F;
             float dot = 0.0f;
             for (int f = 0; f < F; ++f) dot += gradient[f] * values[f];
-            for (int d = 0; d < D; ++d) {
-                const float sign = (corner >> d) & 1 ? 1.0f : -1.0f;
-                slopes[d] += level.scale * sign * cell.weight(corner, d) * dot;
-            }
+            for (int d = 0; d < D; ++d) slopes[d] += cell.slope(corner, d) * dot;
         }
+        for (int d = 0; d < D; ++d) sum += slopes[d];
+        const float shared = grid.skew != 0.0f ? grid.skew * sum : 0.0f;
+        for (int d = 0; d < D; ++d) total[d] += level.scale[d] * (slopes[d] + shared);
     }
     for (int d = 0; d < D; ++d) {
-        call.out[i * D + d] = x[d] > 0.0f && x[d] < 1.0f ? slopes[d] : 0.0f;
+        call.out[i * D + d] = x[d] > 0.0f && x[d] < 1.0f ? total[d] : 0.0f;
     }
 }
 
@@ -140,28 +213,33 @@ class OnDevice {
 
 using Kernel = void (*)(Grid, GridCall);
 
-// The kernel for a grid's numbers of axes and features, from a row per axis and a column per
-// 1, 2, 4 or 8 features.
-#define INRCODEC_GRID_KERNELS(kernel)                             \
-    {                                                             \
-        {kernel<1, 1>, kernel<1, 2>, kernel<1, 4>, kernel<1, 8>}, \
-        {kernel<2, 1>, kernel<2, 2>, kernel<2, 4>, kernel<2, 8>}, \
-        {kernel<3, 1>, kernel<3, 2>, kernel<3, 4>, kernel<3, 8>}, \
-        {kernel<4, 1>, kernel<4, 2>, kernel<4, 4>, kernel<4, 8>}, \
+// The kernels of one op: corners of cubes, then of simplices; a row per axis, a column per 1, 2, 4 or
+// 8 features.
+#define INRCODEC_ROW(kernel, C) {kernel<C, 1>, kernel<C, 2>, kernel<C, 4>, kernel<C, 8>}
+#define INRCODEC_ROWS(kernel, C)    \
+    {                               \
+        INRCODEC_ROW(kernel, C<1>), \
+        INRCODEC_ROW(kernel, C<2>), \
+        INRCODEC_ROW(kernel, C<3>), \
+        INRCODEC_ROW(kernel, C<4>), \
     }
-const Kernel kForward[4][4] = INRCODEC_GRID_KERNELS(forward);
-const Kernel kTableGradient[4][4] = INRCODEC_GRID_KERNELS(table_gradient);
-const Kernel kCoordsGradient[4][4] = INRCODEC_GRID_KERNELS(coords_gradient);
-#undef INRCODEC_GRID_KERNELS
+#define INRCODEC_KERNELS(kernel) {INRCODEC_ROWS(kernel, Cube), INRCODEC_ROWS(kernel, Simplex)}
+const Kernel kForward[2][4][4] = INRCODEC_KERNELS(forward);
+const Kernel kTableGradient[2][4][4] = INRCODEC_KERNELS(table_gradient);
+const Kernel kCoordsGradient[2][4][4] = INRCODEC_KERNELS(coords_gradient);
+#undef INRCODEC_KERNELS
+#undef INRCODEC_ROWS
+#undef INRCODEC_ROW
 
-void launch(const Kernel (&kernels)[4][4], const Grid& grid, const GridCall& call, int n_rows,
+void launch(const Kernel (&kernels)[2][4][4], const Grid& grid, const GridCall& call, int n_rows,
             cudaStream_t stream) {
     if (call.n_points == 0) return;
     int column = 0;
     while (1 << column < grid.n_features) ++column;
+    const Kernel kernel = kernels[grid.corners == Corners::kSimplex][grid.n_dims - 1][column];
     const auto n_blocks = static_cast<unsigned>((call.n_points + kThreads - 1) / kThreads);
     const dim3 blocks(n_blocks, static_cast<unsigned>(n_rows));
-    kernels[grid.n_dims - 1][column]<<<blocks, kThreads, 0, stream>>>(grid, call);
+    kernel<<<blocks, kThreads, 0, stream>>>(grid, call);
     check_cuda(cudaGetLastError());
 }
 

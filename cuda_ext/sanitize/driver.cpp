@@ -5,7 +5,9 @@
 // CALL on a grid, little-endian:
 //   "INRK" | u8 op: 0 forward, 1 table gradient, 2 coords gradient | u8 threads
 //   u8 instruction set | u8 dims | u8 features | u8 levels | u32 points
-//   f32 scales [levels] | u32 sizes [levels], which sum to 2^20 at most
+//   u8 interpolation: 0 linear, 1 kuhn, 2 simplex, else none
+//   f32 scales [levels, dims] | u32 resolutions [levels, dims]
+//   u32 sizes [levels], which sum to 2^20 at most
 //   f32 coords [points, dims]
 //   f32 table [sum of sizes, features]              (op 0, 2)
 //   f32 gradient [points, levels * features]        (op 1, 2)
@@ -22,6 +24,7 @@
 // The instruction set is a number in the list of those that this machine has, simplest first.
 // RESULT receives the result as f32; of gradients, that of the parameters comes first; of the
 // quantizer, the weights (op 0) or the units, mean and square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <iterator>
@@ -134,15 +137,25 @@ Start read_start(Reader& reader, int last_op) {
     return {op, n_threads};
 }
 
+GridShape read_shape(Reader& reader, uint64_t n_levels, uint64_t n_dims) {
+    const char* names[] = {"linear", "kuhn", "simplex", "none"};
+    GridShape shape;
+    shape.interpolation = names[std::min<int>(reader.number<uint8_t>(), 3)];
+    shape.scales = reader.numbers<float>(n_levels * n_dims);
+    const std::vector<uint32_t> resolutions = reader.numbers<uint32_t>(n_levels * n_dims);
+    shape.resolutions.assign(resolutions.begin(), resolutions.end());
+    const std::vector<uint32_t> sizes = reader.numbers<uint32_t>(n_levels);
+    shape.sizes.assign(sizes.begin(), sizes.end());
+    return shape;
+}
+
 std::vector<float> run_grid(Reader& reader) {
     const auto [op, n_threads] = read_start(reader, kCoordsGradient);
     const int64_t n_dims = reader.number<uint8_t>(), n_features = reader.number<uint8_t>();
     const uint64_t n_levels = reader.number<uint8_t>();
     const int64_t n_points = reader.number<uint32_t>();
-    const std::vector<float> scales = reader.numbers<float>(n_levels);
-    const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_levels);
-    const std::vector<int64_t> sizes(read_sizes.begin(), read_sizes.end());
-    const Grid grid = check_grid(n_dims, n_features, scales, sizes);
+    const GridShape shape = read_shape(reader, n_levels, static_cast<uint64_t>(n_dims));
+    const Grid grid = check_grid(n_dims, n_features, shape);
     if (grid.n_entries > kMaxEntries) {
         refuse_call("sizes must sum to at most 2^20, got " + std::to_string(grid.n_entries));
     }
@@ -161,7 +174,7 @@ std::vector<float> run_grid(Reader& reader) {
     std::vector<float> out(static_cast<size_t>(n_results));
     const Array x = describe("coords", coords, points);
     const Array t = describe("table", op == kTableGradient ? out : table, rows);
-    check_inputs(x, t, scales, sizes);
+    check_inputs(x, t, shape);
     if (op != kForward)
         check_features(grid, describe("gradient", gradient, {n_points, n_outputs}), x);
     const GridCall call{n_points, coords.data(), table.data(), gradient.data(), out.data()};

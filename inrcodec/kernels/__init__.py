@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference, reference_quantize
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
-from inrcodec.kernels.geometry import GridGeometry, GridLevel
+from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
 from inrcodec.kernels.quantizer import AdamStep, Quantizer, Rounding
 
@@ -32,6 +32,7 @@ __all__ = [
     "AdamStep",
     "GridGeometry",
     "GridLevel",
+    "Interpolation",
     "Quantizer",
     "Rounding",
     "backend",

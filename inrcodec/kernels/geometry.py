@@ -1,44 +1,72 @@
-"""Where the vertices of a multiresolution grid lie in its table: integers, one float per level.
+"""Where the vertices of a multiresolution grid lie in its table: integers, a few floats per level.
 
-The geometry is that of tiny-cuda-nn's HashGrid, so that tables interchange with it. Level l has
-the scale s = base_resolution * growth**l - 1 and ceil(s) + 1 vertices per axis; a point x in [0,
-1] lies at p = s * x + 0.5 vertices, in the cell floor(p). A level that fits its share of the table
-is dense, row-major with axis 0 fastest; a finer one is hashed. The half-vertex offset lets p reach
-the vertex just past the last one of a row: there a dense level goes on in the next row, and past
-its end at its beginning.
+Level l has N = base_resolution * growth**l vertices per axis; the `extents` of the axes scale that,
+so that cells can be square on a signal that is not. Axis i has the scale s_i = (N - 1) * extent_i,
+and a point x in [0, 1] lies at p_i = s_i * x_i + 0.5. A value is interpolated between
 
-Source: Müller et al. 2022, sec. 3, arXiv:2201.05989; tiny-cuda-nn `encodings/grid.h`.
+- "linear": the 2**n corners of the cell floor(p), with multilinear weights;
+- "kuhn": the n + 1 corners of the simplex that p lies in when each cell is cut into n! along its
+  diagonals (Kuhn, Freudenthal);
+- "simplex": the same at y_i = p_i + F_n * sum(p), F_n = (sqrt(n + 1) - 1) / n: the lattice is
+  skewed so that the simplices are nearly regular.
+
+A level that fits its share of the table is dense, row-major with axis 0 fastest, in a box of
+vertices: ceil(s_i) + 1 per axis, or floor(max y_i) + 2 if skewed. A finer one is hashed. Linear
+grids whose extents are all 1 are tiny-cuda-nn's HashGrid, so that tables interchange with it. The
+half-vertex offset lets p reach the vertex just past the last one of a row: there a dense level goes
+on in the next row, and past its end at its beginning.
+
+A skewed level has sqrt(n + 1) times the vertices of the same scale, as its cells are smaller, and
+its dense box is (n + 1)**(n / 2) times as large: most of it lies beyond the points and stays zero.
+
+Sources: Müller et al. 2022, sec. 3, arXiv:2201.05989; tiny-cuda-nn `encodings/grid.h`; Wen & Yang
+2023, simplex-based encoding.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from typing import Literal, get_args
 
 import numpy as np
 
 from inrcodec.errors import ConfigError
 
-__all__ = ["FEATURES", "GROWTH_UNIT", "HASH_FACTORS", "MAX_RESOLUTION", "GridGeometry", "GridLevel"]
+__all__ = [
+    "EXTENT_UNIT",
+    "FEATURES",
+    "GROWTH_UNIT",
+    "HASH_FACTORS",
+    "MAX_RESOLUTION",
+    "GridGeometry",
+    "GridLevel",
+    "Interpolation",
+]
 
+EXTENT_UNIT = 4096
 FEATURES = (1, 2, 4, 8)
 GROWTH_UNIT = 4096
 HASH_FACTORS = (1, 2654435761, 805459861, 3674653429)
 MAX_RESOLUTION = 1 << 22
+
+Interpolation = Literal["linear", "kuhn", "simplex"]
 
 
 @dataclass(frozen=True, slots=True)
 class GridLevel:
     """One resolution of a grid; its entries are `offset` <= i < `offset + size` of the table.
 
-    `scale` is a float32 value. A vertex position is multiplied by `strides`, axis by axis; the
-    products are added when the level is dense and XORed in 32 bits when it is `hashed`; the result
-    is taken modulo `size`.
+    `scales` are float32 values, one per axis, and `resolutions` the vertices per axis. A vertex
+    position is multiplied by `strides`, axis by axis; the products are added when the level is
+    dense and XORed in 32 bits when it is `hashed`; the result is taken modulo `size` (of a dense
+    level it is below twice that).
     """
 
-    scale: float
-    resolution: int
+    scales: tuple[float, ...]
+    resolutions: tuple[int, ...]
     size: int
     offset: int
     hashed: bool
@@ -51,12 +79,13 @@ class GridGeometry:
 
     `n_dims` 1 to 4, `n_levels` 1 to 32, `n_features` 1, 2, 4 or 8 per entry, at most
     2**`log2_table_size` (3 to 24) entries per level, `base_resolution` at least 1, `growth` from 1
-    up to (not including) 16 in multiples of 1/4096. The finest resolution is at most 2**22. Raises
+    up to (not including) 16 in multiples of 1/4096. The finest resolution is at most 2**22.
+    `extents`, one per axis in units of 1/4096, are 1 to 4096; none means 4096 for all. Raises
     ConfigError otherwise.
 
     >>> levels = GridGeometry(2, 2, 2, log2_table_size=8, base_resolution=16, growth=2.0).levels
-    >>> [(level.resolution, level.size, level.hashed) for level in levels]
-    [(16, 256, False), (32, 256, True)]
+    >>> [(level.resolutions, level.size, level.hashed) for level in levels]
+    [((16, 16), 256, False), ((32, 32), 256, True)]
     """
 
     n_dims: int
@@ -65,6 +94,8 @@ class GridGeometry:
     log2_table_size: int
     base_resolution: int
     growth: float
+    interpolation: Interpolation = "linear"
+    extents: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_range("n_dims", self.n_dims, 1, 4)
@@ -80,6 +111,18 @@ class GridGeometry:
         finest = self.base_resolution * self.growth ** (self.n_levels - 1)
         if finest > MAX_RESOLUTION:
             raise ConfigError(f"finest resolution {finest:.0f} is not within [1, {MAX_RESOLUTION}]")
+        if self.interpolation not in get_args(Interpolation):
+            allowed = ", ".join(get_args(Interpolation))
+            raise ConfigError(f"interpolation {self.interpolation} is not one of {allowed}")
+        self._set_extents()
+
+    def _set_extents(self) -> None:
+        extents = tuple(self.extents) or (EXTENT_UNIT,) * self.n_dims
+        if len(extents) != self.n_dims:
+            raise ConfigError(f"extents {list(extents)} are not {self.n_dims}")
+        for extent in extents:
+            _check_range("extent", extent, 1, EXTENT_UNIT)
+        object.__setattr__(self, "extents", extents)
 
     @cached_property
     def levels(self) -> tuple[GridLevel, ...]:
@@ -87,16 +130,28 @@ class GridGeometry:
         levels: list[GridLevel] = []
         resolution, offset = float(self.base_resolution), 0
         for _ in range(self.n_levels):
-            level = self._level(float(np.float32(resolution - 1.0)), offset)
+            level = self._level(resolution - 1.0, offset)
             levels.append(level)
             offset += level.size
             resolution *= self.growth
         return tuple(levels)
 
     @cached_property
-    def scales(self) -> tuple[float, ...]:
-        """The scale of each level; with `sizes`, all that native code needs to know."""
-        return tuple(level.scale for level in self.levels)
+    def skew(self) -> float:
+        """F_n, a float32 value: computed in binary64, then rounded. 0 unless skewed."""
+        if self.interpolation != "simplex":
+            return 0.0
+        return float(np.float32((math.sqrt(self.n_dims + 1.0) - 1.0) / self.n_dims))
+
+    @cached_property
+    def shape(self) -> tuple[str, tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+        """All that native code needs: interpolation, scales and resolutions level by level, sizes.
+
+        The two in the middle have a number per axis of each level.
+        """
+        scales = tuple(scale for level in self.levels for scale in level.scales)
+        resolutions = tuple(number for level in self.levels for number in level.resolutions)
+        return self.interpolation, scales, resolutions, self.sizes
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -113,14 +168,26 @@ class GridGeometry:
         """Features per point, all levels together: level-major, coarsest first."""
         return self.n_levels * self.n_features
 
-    def _level(self, scale: float, offset: int) -> GridLevel:
-        resolution = math.ceil(scale) + 1
-        n_vertices = resolution**self.n_dims
+    def _level(self, span: float, offset: int) -> GridLevel:
+        scales = tuple(float(np.float32(span * (e / EXTENT_UNIT))) for e in self.extents)
+        resolutions = self._resolutions(scales)
+        n_vertices = math.prod(resolutions)
         size = min((n_vertices + 7) // 8 * 8, 1 << self.log2_table_size)
         hashed = n_vertices > size
-        dense_strides = tuple(resolution**axis for axis in range(self.n_dims))
+        dense_strides = tuple(math.prod(resolutions[:axis]) for axis in range(self.n_dims))
         strides = HASH_FACTORS[: self.n_dims] if hashed else dense_strides
-        return GridLevel(scale, resolution, size, offset, hashed, strides)
+        return GridLevel(scales, resolutions, size, offset, hashed, strides)
+
+    def _resolutions(self, scales: tuple[float, ...]) -> tuple[int, ...]:
+        """Vertices per axis; in binary64, sums in the order of the axes.
+
+        A position in float32 is at most one vertex beyond. As all axes have two vertices or more
+        (or all have one), the last row that is reached is then below twice the level's size.
+        """
+        if self.interpolation != "simplex":
+            return tuple(math.ceil(scale) + 1 for scale in scales)
+        shift = self.skew * reduce(operator.add, (scale + 0.5 for scale in scales))
+        return tuple(math.floor(scale + 0.5 + shift) + 2 for scale in scales)
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

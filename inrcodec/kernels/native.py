@@ -37,7 +37,7 @@ __all__ = [
 def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
     """Run the native function `name` on CPU arrays."""
     function = getattr(_module(), name)
-    function(*inputs, geometry.scales, geometry.sizes, out, dispatch.threads())
+    function(*inputs, geometry.shape, out, dispatch.threads())
 
 
 def call_on_gpu(
@@ -48,7 +48,7 @@ def call_on_gpu(
 
     function = getattr(_module(), f"{name}_cuda")
     stream = torch.cuda.current_stream(out.device).cuda_stream
-    function(*inputs, geometry.scales, geometry.sizes, out, stream)
+    function(*inputs, geometry.shape, out, stream)
 
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:

@@ -3,18 +3,19 @@
 Slow and plain. Native code must agree with this page to about 1e-6 of the largest value. Grids are
 worked on level by level, so temporaries are of the size of one level's output, not of all.
 
-Sources: grid: Müller et al. 2022, sec. 3, arXiv:2201.05989, no smoothstep; damped sines: Shah and
-Sitawarin 2023, arXiv:2306.15242.
+Sources: grid: Müller et al. 2022, sec. 3, arXiv:2201.05989, no smoothstep; its simplices: Wen and
+Yang 2023; damped sines: Shah and Sitawarin 2023, arXiv:2306.15242.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import array_api_compat
 import numpy as np
@@ -42,20 +43,21 @@ __all__ = [
 def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     """Features [n, levels * features] of `table` [entries, features] at `coords` [n, dims].
 
-    out[i, l] = sum over the 2**dims corners v of x_i's cell of w_v(x_i) * table[index_l(v)], with
-    the multilinear weights w. Coordinates outside [0, 1] are moved to its border and NaN to 0; the
-    result has the type of `table`. Position p = s * x + 0.5 is computed in float64 and rounded
-    once to the type of coords, as a fused multiply-add would.
+    out[i, l] = sum over the corners v of x_i's cell or simplex of w_v(x_i) * table[index_l(v)].
+    Coordinates outside [0, 1] are moved to its border and NaN to 0; the result has the type of
+    `table`. Positions p = s * x + 0.5, and y = F * sum(p) + p where the grid is skewed, are
+    computed in float64 and rounded once to the type of coords, as a fused multiply-add would; the
+    sum is one of that type, in the order of the axes.
     """
     xp = array_api_compat.array_namespace(coords, table)
     outputs: list[Array] = []
     for level in geometry.levels:
         rows = table[level.offset : level.offset + level.size, :]
-        cell, fraction = _locate(xp, coords, level)
-        fraction = xp.astype(fraction, table.dtype)
+        place = _locate(xp, coords, level, geometry)
         terms = (
-            _weight(fraction, corner)[:, None] * xp.take(rows, index, axis=0)
-            for corner, index in _corners(xp, cell, level)
+            xp.astype(corner.weight(), table.dtype)[:, None]
+            * xp.take(rows, place.row(corner, level), axis=0)
+            for corner in place.corners()
         )
         outputs.append(reduce(operator.add, terms))
     features: Array = xp.concat(outputs, axis=1)
@@ -71,10 +73,10 @@ def grid_encode_table_gradient(gradient: Array, coords: Array, geometry: GridGeo
     for number, level in enumerate(geometry.levels):
         rows = total[level.offset : level.offset + level.size, :]
         features = _features_of(gradient, number, geometry)
-        cell, fraction = _locate(xp, coords, level)
-        for corner, index in _corners(xp, cell, level):
-            weight = xp.astype(_weight(fraction, corner), gradient.dtype)
-            _add_rows(rows, index, weight[:, None] * features)
+        place = _locate(xp, coords, level, geometry)
+        for corner in place.corners():
+            weight = xp.astype(corner.weight(), gradient.dtype)
+            _add_rows(rows, place.row(corner, level), weight[:, None] * features)
     return total
 
 
@@ -87,12 +89,17 @@ def grid_encode_coords_gradient(
     for number, level in enumerate(geometry.levels):
         rows = table[level.offset : level.offset + level.size, :]
         features = _features_of(gradient, number, geometry)
-        cell, fraction = _locate(xp, coords, level)
-        for corner, index in _corners(xp, cell, level):
-            along = xp.sum(features * xp.take(rows, index, axis=0), axis=1)
-            along = level.scale * xp.astype(along, coords.dtype)
+        place = _locate(xp, coords, level, geometry)
+        slopes: Array = xp.zeros_like(coords)
+        for corner in place.corners():
+            values = xp.take(rows, place.row(corner, level), axis=0)
+            along = xp.astype(xp.sum(features * values, axis=1), coords.dtype)
             for axis in range(geometry.n_dims):
-                total[:, axis] += _weight_slope(fraction, corner, axis) * along
+                slopes[:, axis] += corner.slope(axis) * along
+        if geometry.interpolation == "simplex":
+            slopes = slopes + geometry.skew * xp.sum(slopes, axis=1)[:, None]
+        for axis, scale in enumerate(level.scales):
+            total[:, axis] += scale * slopes[:, axis]
     inside: Array = xp.astype((coords > 0) & (coords < 1), coords.dtype)
     return total * inside
 
@@ -212,46 +219,124 @@ def _features_of(gradient: Array, number: int, geometry: GridGeometry) -> Array:
     return gradient[:, first : first + geometry.n_features]
 
 
-def _locate(xp: ModuleType, coords: Array, level: GridLevel) -> tuple[Array, Array]:
-    """The cell [n, dims] (int64) of each point, and the point's place in it, in [0, 1)."""
+def _locate(
+    xp: ModuleType, coords: Array, level: GridLevel, geometry: GridGeometry
+) -> _Place[Array]:
+    """Where each point lies on a level."""
     inside = xp.where(coords > 0, coords, xp.zeros_like(coords))
     inside = xp.where(inside < 1, inside, xp.ones_like(coords))
-    position = xp.astype(xp.astype(inside, xp.float64) * level.scale + 0.5, coords.dtype)
+    scales = xp.asarray(level.scales, dtype=xp.float64, device=array_api_compat.device(coords))
+    position = xp.astype(xp.astype(inside, xp.float64) * scales + 0.5, coords.dtype)
+    if geometry.interpolation == "simplex":
+        total = reduce(operator.add, (position[:, axis] for axis in range(geometry.n_dims)))
+        shift = geometry.skew * xp.astype(total, xp.float64)[:, None]
+        position = xp.astype(shift + xp.astype(position, xp.float64), coords.dtype)
     cell = xp.floor(position)
-    return xp.astype(cell, xp.int64), position - cell
+    is_cube = geometry.interpolation == "linear"
+    return _Place(xp, xp.astype(cell, xp.int64), position - cell, is_cube)
 
 
-def _corners(
-    xp: ModuleType, cell: Array, level: GridLevel
-) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Each corner of a cell, as 0 or 1 per axis, and the row [n] of every point's vertex there."""
-    for corner in product((0, 1), repeat=cell.shape[1]):
-        index = (cell[:, 0] + corner[0]) * level.strides[0]
-        for axis in range(1, cell.shape[1]):
-            term = (cell[:, axis] + corner[axis]) * level.strides[axis]
-            index = xp.bitwise_xor(index, term) if level.hashed else index + term
-        yield corner, index % level.size
+@dataclass(frozen=True, slots=True)
+class _Place(Generic[Array]):
+    """The cell [n, dims] (int64) of each point, and the point's place in it, in [0, 1)."""
+
+    xp: ModuleType
+    cell: Array
+    fraction: Array
+    is_cube: bool
+
+    def corners(self) -> Iterator[_CubeCorner[Array] | _SimplexCorner[Array]]:
+        """The corners of each point's cell, or of its simplex."""
+        n_dims = self.fraction.shape[1]
+        if self.is_cube:
+            for steps in product((0, 1), repeat=n_dims):
+                yield _CubeCorner(self.fraction, steps)
+        else:
+            fractions = [self.fraction[:, axis] for axis in range(n_dims)]
+            ranks = [self._rank(axis) for axis in range(n_dims)]
+            for number in range(n_dims + 1):
+                yield _SimplexCorner(self.xp, fractions, ranks, number)
+
+    def _rank(self, axis: int) -> Array:
+        """How many axes come before this one [n] by falling fraction, equal ones by number."""
+        mine = self.fraction[:, axis]
+        others = [i for i in range(self.fraction.shape[1]) if i != axis]
+        ahead = (
+            self.fraction[:, i] >= mine if i < axis else self.fraction[:, i] > mine for i in others
+        )
+        rank: Array = self.xp.zeros_like(self.cell[:, axis])
+        for is_ahead in ahead:
+            rank = rank + self.xp.astype(is_ahead, rank.dtype)
+        return rank
+
+    def row(self, corner: _CubeCorner[Array] | _SimplexCorner[Array], level: GridLevel) -> Array:
+        """The row [n] of a corner's vertex within the level."""
+        terms = (
+            (self.cell[:, axis] + corner.step(axis)) * stride
+            for axis, stride in enumerate(level.strides)
+        )
+        index: Array = reduce(self.xp.bitwise_xor if level.hashed else operator.add, terms)
+        return index % level.size
 
 
-def _weight(fraction: Array, corner: tuple[int, ...]) -> Array:
-    """The weight [n] of a corner: the product over the axes of f or 1 - f."""
-    weight = _factor(fraction, corner, 0)
-    for axis in range(1, len(corner)):
-        weight = weight * _factor(fraction, corner, axis)
-    return weight
+@dataclass(frozen=True, slots=True)
+class _CubeCorner(Generic[Array]):
+    """A corner of the cell: `steps` is 0 or 1 per axis."""
+
+    fraction: Array
+    steps: tuple[int, ...]
+
+    def step(self, axis: int) -> int:
+        """How far from the cell's lowest corner."""
+        return self.steps[axis]
+
+    def weight(self) -> Array:
+        """The product [n] over the axes of f or 1 - f."""
+        return reduce(operator.mul, (self._factor(axis) for axis in range(len(self.steps))))
+
+    def slope(self, axis: int) -> Array:
+        """The derivative [n] of the weight along an axis of the cell."""
+        slope = self.fraction[:, axis] * 0.0 + (1.0 if self.steps[axis] else -1.0)
+        others = (self._factor(other) for other in range(len(self.steps)) if other != axis)
+        return reduce(operator.mul, others, slope)
+
+    def _factor(self, axis: int) -> Array:
+        return self.fraction[:, axis] if self.steps[axis] else 1.0 - self.fraction[:, axis]
 
 
-def _weight_slope(fraction: Array, corner: tuple[int, ...], axis: int) -> Array:
-    """The derivative [n] of a corner's weight along an axis of the cell."""
-    slope = fraction[:, axis] * 0.0 + (1.0 if corner[axis] else -1.0)
-    for other in range(len(corner)):
-        if other != axis:
-            slope = slope * _factor(fraction, corner, other)
-    return slope
+@dataclass(frozen=True, slots=True)
+class _SimplexCorner(Generic[Array]):
+    """The corner reached by a step along each of the `number` axes of largest fraction."""
 
+    xp: ModuleType
+    fractions: list[Array]
+    ranks: list[Array]
+    number: int
 
-def _factor(fraction: Array, corner: tuple[int, ...], axis: int) -> Array:
-    return fraction[:, axis] if corner[axis] else 1.0 - fraction[:, axis]
+    def step(self, axis: int) -> Array:
+        """How far from the cell's lowest corner [n], 0 or 1."""
+        steps: Array = self.xp.astype(self.ranks[axis] < self.number, self.ranks[axis].dtype)
+        return steps
+
+    def weight(self) -> Array:
+        """The fraction [n] of the last axis that was stepped along, less that of the next one."""
+        if self.number == 0:
+            return 1.0 - self._sorted(0)
+        if self.number == len(self.ranks):
+            return self._sorted(self.number - 1)
+        return self._sorted(self.number - 1) - self._sorted(self.number)
+
+    def slope(self, axis: int) -> Array:
+        """The derivative [n] of the weight along an axis of the cell."""
+        return self._is_at(axis, self.number - 1) - self._is_at(axis, self.number)
+
+    def _sorted(self, rank: int) -> Array:
+        terms = (self._is_at(axis, rank) * f for axis, f in enumerate(self.fractions))
+        return reduce(operator.add, terms)
+
+    def _is_at(self, axis: int, rank: int) -> Array:
+        there: Array = self.xp.astype(self.ranks[axis] == rank, self.fractions[axis].dtype)
+        return there
 
 
 def _add_rows(target: Array, index: Array, values: Array) -> None:

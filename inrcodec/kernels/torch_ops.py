@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ __all__ = ["grid_encode"]
 
 _FIELDS: Final = (
     "int n_dims, int n_levels, int n_features, int log2_table_size, "
-    "int base_resolution, float growth"
+    "int base_resolution, float growth, str interpolation, int[] extents"
 )
 _library: Final = torch.library.Library("inrcodec", "DEF")  # type: ignore[no-untyped-call]
 
@@ -33,10 +33,15 @@ def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor
     return features
 
 
-_geometry = lru_cache(maxsize=256)(GridGeometry)
+_known_geometry = lru_cache(maxsize=256)(GridGeometry)
 
 
-def _forward(coords: Tensor, table: Tensor, *fields: float) -> Tensor:
+def _geometry(*fields: Any) -> GridGeometry:
+    *numbers, extents = fields  # torch makes a list of the tuple
+    return _known_geometry(*numbers, tuple(extents))
+
+
+def _forward(coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
     geometry = _geometry(*fields)
     if not _is_native(coords, table):
         return reference.grid_encode(coords, table, geometry)
@@ -44,7 +49,7 @@ def _forward(coords: Tensor, table: Tensor, *fields: float) -> Tensor:
     return _run_native("grid_encode_forward", (coords, table), geometry, out)
 
 
-def _table_gradient(gradient: Tensor, coords: Tensor, *fields: float) -> Tensor:
+def _table_gradient(gradient: Tensor, coords: Tensor, *fields: Any) -> Tensor:
     geometry = _geometry(*fields)
     if not _is_native(gradient, coords):
         return reference.grid_encode_table_gradient(gradient, coords, geometry)
@@ -52,7 +57,7 @@ def _table_gradient(gradient: Tensor, coords: Tensor, *fields: float) -> Tensor:
     return _run_native("grid_encode_table_gradient", (gradient, coords), geometry, out)
 
 
-def _coords_gradient(gradient: Tensor, coords: Tensor, table: Tensor, *fields: float) -> Tensor:
+def _coords_gradient(gradient: Tensor, coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
     geometry = _geometry(*fields)
     if not _is_native(gradient, coords, table):
         return reference.grid_encode_coords_gradient(gradient, coords, table, geometry)
@@ -80,16 +85,16 @@ def _run_native(
 # The shapes of the results, also for tensors without data.
 
 
-def _empty_features(coords: Tensor, table: Tensor, *fields: float) -> Tensor:
+def _empty_features(coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
     return table.new_empty((coords.shape[0], _geometry(*fields).n_outputs))
 
 
-def _empty_table(gradient: Tensor, coords: Tensor, *fields: float) -> Tensor:
+def _empty_table(gradient: Tensor, coords: Tensor, *fields: Any) -> Tensor:
     geometry = _geometry(*fields)
     return gradient.new_empty((geometry.n_entries, geometry.n_features))
 
 
-def _empty_coords(gradient: Tensor, coords: Tensor, table: Tensor, *fields: float) -> Tensor:
+def _empty_coords(gradient: Tensor, coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
     return torch.empty_like(coords, memory_format=torch.contiguous_format)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inrcodec.errors import ConfigError, UnsupportedError
 from inrcodec.representations.base import Representation
 from inrcodec.representations.coordinate.hashgrid import HashGrid
+from inrcodec.representations.coordinate.simplexgrid import SimplexGrid
 from inrcodec.representations.coordinate.siren import Siren
 from inrcodec.representations.coordinate.spder import Spder
 
@@ -14,6 +15,7 @@ _TABLE: dict[int, type[Representation]] = {
     1: Siren,
     2: HashGrid,
     3: Spder,
+    4: SimplexGrid,
 }
 
 NAMES = tuple(representation.name for representation in _TABLE.values())

@@ -28,19 +28,29 @@ Floats = NDArray[np.float32]
 TOLERANCE = 2e-6
 SHAPES = list(itertools.product((1, 2, 3, 4), (1, 2, 4, 8)))
 COUNTS = (0, 1, 31, 33, 129, 700)
+INTERPOLATIONS = ("linear", "kuhn", "simplex")
+EXTENTS = ((), (4096, 1500, 3000, 777))
+
+every_shape = pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
+every_interpolation = pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+every_extent = pytest.mark.parametrize("extents", EXTENTS, ids=["square", "oblong"])
 
 
-def geometry_of(n_dims: int, n_features: int) -> GridGeometry:
+def geometry_of(
+    n_dims: int, n_features: int, interpolation: Any = "linear", extents: tuple[int, ...] = ()
+) -> GridGeometry:
     """Dense levels, then hashed ones, with scales that are not integers."""
-    return GridGeometry(n_dims, 5, n_features, log2_table_size=9, base_resolution=3, growth=1.71875)
+    return GridGeometry(n_dims, 5, n_features, 9, 3, 1.71875, interpolation, extents[:n_dims])
 
 
 def case(geometry: GridGeometry, n_points: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:
-    """Coords, table and a cotangent; some coords at the border, outside and not numbers."""
+    """Coords, table and a cotangent; some coords at the border, outside and not numbers, some with
+    equal fractions on all axes."""
     rng = np.random.default_rng(seed)
     coords = rng.random((n_points, geometry.n_dims), dtype=np.float32)
     for i, special in enumerate((0.0, 1.0, -3.0, 2.0, np.nan)):
         coords[5 * i + 3 : 5 * i + 4] = special
+    coords[28::17] = coords[28::17, :1]
     table = rng.standard_normal((geometry.n_entries, geometry.n_features), dtype=np.float32)
     return coords, table, rng.standard_normal((n_points, geometry.n_outputs), dtype=np.float32)
 
@@ -60,39 +70,59 @@ def gradients(geometry: GridGeometry, coords: Floats, table: Floats, cotangent: 
     return x.grad.numpy(), t.grad.numpy()
 
 
-@pytest.mark.parametrize("n_points", COUNTS)
-@pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
-def test_features_match(native: ModuleType, n_dims: int, n_features: int, n_points: int) -> None:
-    geometry = geometry_of(n_dims, n_features)
-    coords, table, _ = case(geometry, n_points)
+@every_extent
+@every_interpolation
+@every_shape
+def test_features_match(
+    native: ModuleType, n_dims: int, n_features: int, interpolation: str, extents: Any
+) -> None:
+    geometry = geometry_of(n_dims, n_features, interpolation, extents)
+    for n_points in COUNTS:
+        coords, table, _ = case(geometry, n_points)
+        expected = reference.grid_encode(coords, table, geometry)
+        for name in native.instruction_sets():
+            native.use_instruction_set(name)
+            assert_close(grid_encode(coords, table, geometry), expected)
+
+
+@every_extent
+@every_interpolation
+@every_shape
+def test_gradients_match(
+    native: ModuleType, n_dims: int, n_features: int, interpolation: str, extents: Any
+) -> None:
+    geometry = geometry_of(n_dims, n_features, interpolation, extents)
+    for n_points in COUNTS:
+        coords, table, cotangent = case(geometry, n_points)
+        of_coords = reference.grid_encode_coords_gradient(cotangent, coords, table, geometry)
+        of_table = reference.grid_encode_table_gradient(cotangent, coords, geometry)
+        for name in native.instruction_sets():
+            native.use_instruction_set(name)
+            got_coords, got_table = gradients(geometry, coords, table, cotangent)
+            assert_close(got_coords, of_coords)
+            assert_close(got_table, of_table)
+
+
+@every_interpolation
+def test_the_longest_dense_row_matches(native: ModuleType, interpolation: Any) -> None:
+    geometry = GridGeometry(1, 1, 1, 24, 1 << 22, 1.0, interpolation)
+    assert not geometry.levels[0].hashed
+    coords = np.array([[0.0], [1.0], [1.0 - 2.0**-24], [0.3]], np.float32)
+    table = case(geometry, 1)[1]
     expected = reference.grid_encode(coords, table, geometry)
     for name in native.instruction_sets():
         native.use_instruction_set(name)
         assert_close(grid_encode(coords, table, geometry), expected)
 
 
-@pytest.mark.parametrize("n_points", COUNTS)
-@pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
-def test_gradients_match(native: ModuleType, n_dims: int, n_features: int, n_points: int) -> None:
-    geometry = geometry_of(n_dims, n_features)
-    coords, table, cotangent = case(geometry, n_points)
-    of_coords = reference.grid_encode_coords_gradient(cotangent, coords, table, geometry)
-    of_table = reference.grid_encode_table_gradient(cotangent, coords, geometry)
-    for name in native.instruction_sets():
-        native.use_instruction_set(name)
-        got_coords, got_table = gradients(geometry, coords, table, cotangent)
-        assert_close(got_coords, of_coords)
-        assert_close(got_table, of_table)
-
-
 def test_points_on_the_borders_of_cells_match(native: ModuleType) -> None:
     geometry = GridGeometry(1, 6, 2, log2_table_size=12, base_resolution=7, growth=2.5)
     borders = [
-        np.arange(level.resolution, dtype=np.float32) / np.float32(level.scale)
+        np.arange(level.resolutions[0], dtype=np.float32) / np.float32(level.scales[0])
         for level in geometry.levels
     ]
     halves = [
-        (np.arange(level.resolution) + 0.5).astype(np.float32) / np.float32(level.scale)
+        (np.arange(level.resolutions[0]) + 0.5).astype(np.float32) / np.float32(level.scales[0])
         for level in geometry.levels
     ]
     exact = np.concatenate(borders + halves)
@@ -104,14 +134,15 @@ def test_points_on_the_borders_of_cells_match(native: ModuleType) -> None:
         assert_close(grid_encode(coords, table, geometry), expected)
 
 
+@every_interpolation
 @pytest.mark.parametrize("log2_table_size", [5, 9, 16])
 @pytest.mark.parametrize("n_levels", [1, 3, 7])
 @pytest.mark.parametrize("n_points", [100, 5000, 40000])
 @pytest.mark.usefixtures("native")
 def test_no_bit_depends_on_the_number_of_threads(
-    log2_table_size: int, n_levels: int, n_points: int
+    log2_table_size: int, n_levels: int, n_points: int, interpolation: Any
 ) -> None:
-    geometry = GridGeometry(2, n_levels, 2, log2_table_size, base_resolution=8, growth=1.75)
+    geometry = GridGeometry(2, n_levels, 2, log2_table_size, 8, 1.75, interpolation)
     coords, table, cotangent = case(geometry, n_points)
     kernels.set_threads(1)
     features = grid_encode(coords, table, geometry)
@@ -156,12 +187,13 @@ def test_other_float_types_take_the_reference() -> None:
     np.testing.assert_array_equal(features, reference.grid_encode(coords, table, geometry))
 
 
+@every_interpolation
 @pytest.mark.parametrize("choice", ["native", "torch"])
 @pytest.mark.usefixtures("native")
-def test_torch_operators_pass_their_own_checks(choice: Any) -> None:
+def test_torch_operators_pass_their_own_checks(choice: Any, interpolation: str) -> None:
     torch = pytest.importorskip("torch")
     kernels.set_backend(choice)
-    geometry = geometry_of(2, 2)
+    geometry = geometry_of(2, 2, interpolation, (4096, 1000))
     x, t, g = (torch.from_numpy(array) for array in case(geometry, 33))
     x = torch.nan_to_num(x)
     fields = astuple(geometry)
@@ -196,21 +228,26 @@ def test_native_arguments_are_refused_with_what_and_got(native: ModuleType) -> N
     good: dict[str, Any] = {
         "coords": coords,
         "table": table,
-        "scales": geometry.scales,
-        "sizes": geometry.sizes,
+        "shape": geometry.shape,
         "out": np.empty((5, geometry.n_outputs), np.float32),
         "n_threads": 1,
     }
     native.grid_encode_forward(**good)
-    bad = {
-        "coords": (coords.astype(np.float64), "coords must be float32"),
-        "table": (table[:-1], "table must have shape"),
-        "scales": ((np.nan, *geometry.scales[1:]), "a scale must be in"),
-        "sizes": ((*geometry.sizes[:-1], 500), "must be a power of two, got 500"),
-        "out": (np.empty((5, 3), np.float32), "out must have shape"),
-        "n_threads": (0, "threads must be at least 1, got 0"),
-    }
-    for name, (value, message) in bad.items():
+    interpolation, scales, resolutions, sizes = geometry.shape
+    bad = [
+        ("coords", coords.astype(np.float64), "coords must be float32"),
+        ("table", table[:-1], "table must have shape"),
+        ("shape", ("cubic", scales, resolutions, sizes), "one of linear, kuhn, simplex, got cubic"),
+        ("shape", (interpolation, (np.nan, *scales[1:]), resolutions, sizes), "a scale must be in"),
+        ("shape", (interpolation, scales[1:], resolutions, sizes), "must be 10, got 9 and 10"),
+        ("shape", (interpolation, scales, (0, *resolutions[1:]), sizes), "a resolution must be in"),
+        ("shape", (interpolation, (9.0, 9.0, *scales[2:]), resolutions, sizes), "below twice its"),
+        ("shape", (interpolation, scales, resolutions, (*sizes[:-1], 500)), "two, got 500"),
+        ("shape", (interpolation, (), (), ()), r"levels must be in [1, 32], got 0"),
+        ("out", np.empty((5, 3), np.float32), "out must have shape"),
+        ("n_threads", 0, "threads must be at least 1, got 0"),
+    ]
+    for name, value, message in bad:
         with pytest.raises(ValueError, match=r"^grid_encode: .*, got ") as refusal:
             native.grid_encode_forward(**{**good, name: value})
         assert message in str(refusal.value)
@@ -265,10 +302,14 @@ print(os.waitpid(child, 0)[1])
     assert run_python(code).strip() == "0"
 
 
-@pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
-def test_the_gpu_agrees(cuda: ModuleType, n_dims: int, n_features: int) -> None:
+@every_extent
+@every_interpolation
+@every_shape
+def test_the_gpu_agrees(
+    cuda: ModuleType, n_dims: int, n_features: int, interpolation: str, extents: Any
+) -> None:
     torch = pytest.importorskip("torch")
-    geometry = geometry_of(n_dims, n_features)
+    geometry = geometry_of(n_dims, n_features, interpolation, extents)
     coords, table, cotangent = case(geometry, 700)
     x, t = (torch.from_numpy(a).cuda().requires_grad_() for a in (coords, table))
     features = grid_encode(x, t, geometry)

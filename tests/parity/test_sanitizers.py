@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,8 +29,10 @@ from inrcodec.kernels.perceptron import Perceptron
 SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
 FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
 GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.71875)
-HEADER_BYTES = 14
+HEADER_BYTES = 15
 OPS = ("Grid", "Mlp", "Quantize")
+SHAPE_BYTES = (2 * 2 + 1) * 4 * 4  # scales, resolutions, sizes of GEOMETRY
+INTERPOLATIONS = ("linear", "kuhn", "simplex")
 REFUSED = 3
 
 VARIANTS: dict[str, list[str]] = {"Baseline": []}
@@ -73,13 +76,14 @@ def _run(command: list[str | Path], text: str | None = None) -> int:
 def call_bytes(
     op: int, geometry: GridGeometry, arrays: list[NDArray[np.float32]], instruction_set: int = 0
 ) -> bytes:
-    """A call in the driver's layout: header, scales, sizes, arrays (coords first)."""
-    shape = (geometry.n_dims, geometry.n_features, geometry.n_levels)
-    header = struct.pack("<4s6BI", b"INRK", op, 2, instruction_set, *shape, len(arrays[0]))
+    """A call in the driver's layout: header, shape of the grid, arrays (coords first)."""
+    interpolation, scales, resolutions, sizes = geometry.shape
+    fields = (op, 2, instruction_set, geometry.n_dims, geometry.n_features, geometry.n_levels)
+    number = INTERPOLATIONS.index(interpolation)
+    header = struct.pack("<4s6BIB", b"INRK", *fields, len(arrays[0]), number)
     assert len(header) == HEADER_BYTES
-    scales = np.array(geometry.scales, "<f4").tobytes()
-    sizes = np.array(geometry.sizes, "<u4").tobytes()
-    return header + scales + sizes + b"".join(array.tobytes() for array in arrays)
+    integers = np.array([*resolutions, *sizes], "<u4").tobytes()
+    return header + np.array(scales, "<f4").tobytes() + integers + b"".join(map(bytes, arrays))
 
 
 def case(geometry: GridGeometry, n_points: int) -> list[NDArray[np.float32]]:
@@ -102,10 +106,14 @@ def outcome(driver: Path, data: bytes, result: Path | None = None) -> tuple[int,
     return done.returncode, done.stderr
 
 
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("n_features", [1, 2, 4, 8])
 @pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
-def test_valid_calls_run_clean_and_right(driver: Path, n_dims: int, n_features: int) -> None:
-    geometry = GridGeometry(n_dims, 4, n_features, 8, base_resolution=3, growth=1.71875)
+def test_valid_calls_run_clean_and_right(
+    driver: Path, n_dims: int, n_features: int, interpolation: Any
+) -> None:
+    extents = (4096, 3000, 4096, 1500)[:n_dims]
+    geometry = GridGeometry(n_dims, 4, n_features, 8, 3, 1.71875, interpolation, extents)
     coords, table, gradient = case(geometry, 133)
     calls = {
         FORWARD: ([coords, table], reference.grid_encode(coords, table, geometry)),
@@ -333,7 +341,7 @@ def assert_refused(driver: Path, data: bytes) -> None:
 
 def test_every_truncation_is_refused(driver: Path) -> None:
     data = call_bytes(FORWARD, GEOMETRY, case(GEOMETRY, 3)[:2])
-    lengths = [*range(HEADER_BYTES + 8 * GEOMETRY.n_levels + 5), len(data) - 4, len(data) - 1]
+    lengths = [*range(HEADER_BYTES + SHAPE_BYTES + 5), len(data) - 4, len(data) - 1]
     for length in lengths:
         assert_refused(driver, data[:length])
     assert_refused(driver, data + b"\0")
@@ -352,13 +360,17 @@ def test_every_truncation_is_refused(driver: Path) -> None:
         (9, b"\x00"),  # levels
         (9, b"\x21"),
         (10, b"\xff\xff\xff\xff"),  # points
-        (14, struct.pack("<f", float("nan"))),  # scales
-        (14, struct.pack("<f", -1.0)),
-        (14, struct.pack("<f", 1e30)),
-        (30, struct.pack("<I", 0)),  # sizes
-        (30, struct.pack("<I", 7)),
-        (30, b"\xff\xff\xff\xff"),
-        (30, struct.pack("<I", 1 << 24)),
+        (14, b"\x03"),  # interpolation
+        (15, struct.pack("<f", float("nan"))),  # scales
+        (15, struct.pack("<f", -1.0)),
+        (15, struct.pack("<f", 100.0)),
+        (15, struct.pack("<f", 1e30)),
+        (47, struct.pack("<I", 0)),  # resolutions
+        (47, b"\xff\xff\xff\xff"),
+        (79, struct.pack("<I", 0)),  # sizes
+        (79, struct.pack("<I", 7)),
+        (79, b"\xff\xff\xff\xff"),
+        (79, struct.pack("<I", 1 << 24)),
     ],
 )
 def test_hostile_fields_are_refused(driver: Path, at: int, patch: bytes) -> None:
@@ -366,16 +378,18 @@ def test_hostile_fields_are_refused(driver: Path, at: int, patch: bytes) -> None
     assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
 
 
-def test_random_changes_run_or_are_refused(driver: Path) -> None:
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_random_changes_run_or_are_refused(driver: Path, interpolation: Any) -> None:
     rng = np.random.default_rng(5)
-    for _ in range(150):
+    geometry = replace(GEOMETRY, interpolation=interpolation)
+    for _ in range(100):
         op = int(rng.integers(3))
-        coords, table, gradient = case(GEOMETRY, 3)
+        coords, table, gradient = case(geometry, 3)
         arrays = [coords, *([table] if op != TABLE_GRADIENT else [])]
         arrays += [gradient] if op != FORWARD else []
-        data = bytearray(call_bytes(op, GEOMETRY, arrays))
+        data = bytearray(call_bytes(op, geometry, arrays))
         for _ in range(int(rng.integers(1, 4))):
-            at = int(rng.integers(4, HEADER_BYTES + 8 * GEOMETRY.n_levels))
+            at = int(rng.integers(4, HEADER_BYTES + SHAPE_BYTES))
             data[at] = int(rng.integers(256))
         code, message = outcome(driver, bytes(data))
         assert code in (0, REFUSED), message

@@ -124,10 +124,13 @@ def test_a_window_holds_the_samples_of_the_whole(signal: Signal, name: str, data
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
     family = draw(st.sampled_from(FAMILIES)).network_family
-    shape = {}
+    shape: dict[str, object] = {}
     for item in fields(family):
         low, high = item.metadata["range"]
-        shape[item.name] = draw(st.integers(low, min(high, LARGEST.get(item.name, low + 20))))
+        one = st.integers(low, min(high, LARGEST.get(item.name, low + 20)))
+        n_dims = shape.get("n_dims")
+        each = st.tuples(*[one] * n_dims) if item.metadata["per_axis"] else one
+        shape[item.name] = draw(each)
     return family(**shape)
 
 

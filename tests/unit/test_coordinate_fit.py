@@ -22,6 +22,7 @@ from inrcodec.representations.coordinate.hashgrid import HashGrid, HashGridConfi
 from inrcodec.representations.coordinate.network import Network, TensorSpec
 from inrcodec.representations.coordinate.points import FitData
 from inrcodec.representations.coordinate.recipe import Recipe
+from inrcodec.representations.coordinate.simplexgrid import SimplexGrid, SimplexGridConfig
 from inrcodec.representations.coordinate.siren import Siren, SirenConfig
 from inrcodec.signal import Kind, SampleFormat, Signal, SignalSpec
 
@@ -31,9 +32,12 @@ fit = importlib.import_module("inrcodec.representations.coordinate.fit")  # impo
 SMALL = {
     Siren: SirenConfig(width=16, depth=2, frequencies=3),
     HashGrid: HashGridConfig(levels=4, finest_resolution=20),
+    SimplexGrid: SimplexGridConfig(levels=4, finest_resolution=20, skewed=True),
 }
 GOAL = FitGoal(lam=1e-4, n_bytes=800.0, seed=3)
-both_families = pytest.mark.parametrize("family", [Siren, HashGrid], ids=lambda cls: cls.name)
+every_family = pytest.mark.parametrize(
+    "family", [Siren, HashGrid, SimplexGrid], ids=lambda cls: cls.name
+)
 
 
 def picture(height: int = 24, width: int = 20) -> Signal:
@@ -75,7 +79,7 @@ def cost_of(representation: Representation, goal: FitGoal = GOAL) -> float:
 # --- downhill ------------------------------------------------------------------------------------
 
 
-@both_families
+@every_family
 def test_more_iterations_give_less_error(family: type[Representation]) -> None:
     signal = picture()
     variance = float(signal.spec.to_unit(signal.samples).var(axis=(0, 1)).mean())
@@ -84,7 +88,7 @@ def test_more_iterations_give_less_error(family: type[Representation]) -> None:
     assert errors[-1] < 0.1 * variance
 
 
-@both_families
+@every_family
 def test_a_higher_price_of_bits_gives_fewer_bytes_and_more_error(
     family: type[Representation],
 ) -> None:
@@ -93,27 +97,27 @@ def test_a_higher_price_of_bits_gives_fewer_bytes_and_more_error(
     assert error_of(dear) > error_of(cheap)
 
 
-@both_families
+@every_family
 def test_the_same_seed_and_iterations_give_the_same_bytes(family: type[Representation]) -> None:
     assert fitted(family, 30).pack() == fitted(family, 30).pack()
     other = fitted(family, 30, goal=replace(GOAL, seed=4))
     assert other.pack() != fitted(family, 30).pack()
 
 
-@both_families
+@every_family
 def test_going_on_from_a_fit_is_not_worse(family: type[Representation]) -> None:
     first = fitted(family, 150)
     assert cost_of(fitted(family, 100, start=first)) <= cost_of(first) * 1.001
 
 
-@both_families
+@every_family
 def test_bytes_are_held(family: type[Representation]) -> None:
     goal = replace(GOAL, hold="bytes", held=500.0)
     payloads = fitted(family, 400, goal=goal).pack()
     assert sum(len(payload) for payload in payloads.values()) == pytest.approx(500.0, rel=0.25)
 
 
-@both_families
+@every_family
 def test_a_smaller_error_to_hold_takes_more_bytes(family: type[Representation]) -> None:
     goals = [replace(GOAL, hold="mse", held=held) for held in (5e-3, 5e-4)]
     rough, fine = (fitted(family, 300, goal=goal) for goal in goals)
@@ -133,7 +137,7 @@ def test_large_signals_are_fitted_by_batches() -> None:
 # --- every shape ---------------------------------------------------------------------------------
 
 
-@both_families
+@every_family
 @pytest.mark.parametrize(
     ("kind", "grid"),
     [(Kind.ARRAY, (30,)), (Kind.VIDEO, (3, 7, 6)), (Kind.ARRAY, (3, 4, 5, 4))],
@@ -156,7 +160,7 @@ def test_one_to_four_axes_are_fitted(
     assert error_of(fine, signal) < 0.3 * error_of(rough, signal)
 
 
-@both_families
+@every_family
 @pytest.mark.parametrize("value", [0, 77, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (12, 8)])
 def test_constant_images_come_back_exactly(
@@ -166,7 +170,7 @@ def test_constant_images_come_back_exactly(
     assert error_of(fitted(family, 30, signal=signal), signal) < (0.5 / 255) ** 2
 
 
-@both_families
+@every_family
 @pytest.mark.parametrize("hold", ["bytes", "mse"])
 def test_a_signal_without_error_can_be_held_to_anything(
     family: type[Representation], hold: str
@@ -191,13 +195,13 @@ def test_a_config_of_another_family_is_refused() -> None:
 # --- budgets -------------------------------------------------------------------------------------
 
 
-@both_families
+@every_family
 @pytest.mark.parametrize("iterations", [1, 2, 23])
 def test_iterations_are_counted(family: type[Representation], iterations: int) -> None:
     assert fitted(family, iterations).iterations == iterations
 
 
-@both_families
+@every_family
 def test_a_deadline_ends_a_fit(family: type[Representation]) -> None:
     budget = Budget(deadline=time.monotonic() + 0.3)
     result = family.fit(picture(), SMALL[family], GOAL, budget)
@@ -210,7 +214,7 @@ def test_a_deadline_that_has_passed_still_gives_one_iteration() -> None:
     assert Siren.fit(picture(), SMALL[Siren], GOAL, budget).iterations == 1
 
 
-@both_families
+@every_family
 def test_a_fit_that_is_cancelled_before_it_begins_gives_something_to_store(
     family: type[Representation],
 ) -> None:
@@ -222,7 +226,7 @@ def test_a_fit_that_is_cancelled_before_it_begins_gives_something_to_store(
     assert result.pack()
 
 
-@both_families
+@every_family
 def test_a_fit_that_is_cancelled_ends_with_its_best_state(family: type[Representation]) -> None:
     cancel, steps = threading.Event(), []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from inrcodec.quantize import step_size
 from inrcodec.representations.coordinate.hashgrid import HashGridNetwork
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.simplexgrid import SimplexGridNetwork
 from inrcodec.representations.coordinate.siren import SirenNetwork
 from inrcodec.signal import Signal
 
@@ -31,10 +32,16 @@ def siren(**changes: int) -> SirenNetwork:
     )
 
 
-def hashgrid(**changes: int) -> HashGridNetwork:
+def hashgrid(n_dims: int = 2, **changes: int) -> HashGridNetwork:
     shape = {"levels": 3, "log2_features": 1, "log2_table_size": 6, "base_resolution": 4}
-    fields = shape | {"growth_units": 2 * 4096, "width_units": 1, "depth": 1}
-    return HashGridNetwork(**({"n_dims": 2, "n_channels": 3} | fields | changes))
+    shape |= {"growth_units": 2 * 4096, "width_units": 1, "depth": 1} | changes
+    extents = (4096, 3000, 1, 4096)[:n_dims]
+    return HashGridNetwork(n_dims=n_dims, n_channels=3, extents=extents, **shape)
+
+
+def simplexgrid() -> SimplexGridNetwork:
+    shape = {item.name: getattr(hashgrid(), item.name) for item in fields(HashGridNetwork)}
+    return SimplexGridNetwork(**shape, skewed=1)
 
 
 def packed(network: Network, largest: int = 20) -> Packed:
@@ -53,8 +60,8 @@ def unpacked(sections: dict[int, bytes], family: type[Network], limits=LIMITS) -
 def model_of(network: Network, table: Table) -> bytes:
     """MODEL of a network whose tensors all have this table."""
     writer = ByteWriter()
-    for name, _ in network.stored_fields():
-        writer.varint(getattr(network, name))
+    for value in network.stored_values():
+        writer.varint(value)
     for _ in range(network.n_channels + 1):
         writer.u16(1)
     for _ in network.tensors():
@@ -89,7 +96,9 @@ def test_constant_values_have_a_scale_above_0(value: float) -> None:
 # --- there and back ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("network", [siren(), hashgrid()], ids=["siren", "hashgrid"])
+@pytest.mark.parametrize(
+    "network", [siren(), hashgrid(), simplexgrid()], ids=lambda n: type(n).__name__
+)
 @pytest.mark.parametrize("largest", [0, 1, 32767])
 def test_everything_comes_back_exactly(network: Network, largest: int) -> None:
     before = packed(network, largest)
@@ -151,6 +160,14 @@ def test_parameters_are_counted_before_they_are_made() -> None:
 ABSURD = {
     "32 tables of 2^24": hashgrid(
         levels=32, log2_features=3, log2_table_size=24, base_resolution=1 << 22, growth_units=4096
+    ),
+    "1 dim": hashgrid(
+        n_dims=1,
+        levels=32,
+        log2_features=3,
+        log2_table_size=24,
+        base_resolution=1 << 22,
+        growth_units=4096,
     ),
     "4 dims": hashgrid(
         n_dims=4, levels=32, log2_table_size=24, base_resolution=1 << 22, growth_units=4096

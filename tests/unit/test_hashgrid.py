@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,16 +20,22 @@ from inrcodec.representations.coordinate.hashgrid import (
     HashGridNetwork,
 )
 from inrcodec.representations.coordinate.pack import OutputScale, Packed
-from inrcodec.signal import Signal, SignalSpec
+from inrcodec.signal import Kind, Signal, SignalSpec
 
 GOAL = FitGoal(lam=1e-3, n_bytes=10_000.0)
 
 
-def network(**changes: int) -> HashGridNetwork:
-    shape = {"levels": 3, "log2_features": 1, "log2_table_size": 6, "base_resolution": 4}
+def network(**changes: Any) -> HashGridNetwork:
+    shape: dict[str, Any] = {
+        "levels": 3,
+        "log2_features": 1,
+        "log2_table_size": 6,
+        "base_resolution": 4,
+    }
     fields = shape | {"growth_units": 2 * 4096, "width_units": 1, "depth": 2}
-    fields |= {"n_dims": 2, "n_channels": 3}
-    return HashGridNetwork(**(fields | changes))
+    fields |= {"n_dims": 2, "n_channels": 3} | changes
+    fields.setdefault("extents", (4096,) * min(fields["n_dims"], 4))
+    return HashGridNetwork(**fields)
 
 
 def weights_of(net: HashGridNetwork) -> list[np.ndarray]:
@@ -73,7 +80,7 @@ def test_torch_and_numpy_give_the_same_values(
 
 def test_levels_are_dense_while_they_fit_and_hashed_beyond() -> None:
     net = network()
-    assert [level.resolution for level in net.geometry.levels] == [4, 8, 16]
+    assert [level.resolutions for level in net.geometry.levels] == [(4, 4), (8, 8), (16, 16)]
     assert [level.hashed for level in net.geometry.levels] == [False, False, True]
     assert [spec.shape for spec in net.tensors()[:3]] == [(16, 2), (64, 2), (64, 2)]
     assert [spec.shape for spec in net.tensors()[3:]] == [(16, 6), (16, 16), (3, 16)]
@@ -95,6 +102,19 @@ def test_a_shape_off_range_is_refused_by_name(change: dict[str, int]) -> None:
     ((name, value),) = change.items()
     with pytest.raises(ConfigError, match=rf"{name} {value} is not in \["):
         network(**change)
+
+
+@pytest.mark.parametrize(
+    ("extents", "says"),
+    [
+        ((0, 4096), r"extents 0 is not in \[1, 4096\]"),
+        ((4096, 4097), r"extents 4097 is not in"),
+        ((4096,), r"extents \(4096,\) are not 2"),
+    ],
+)
+def test_extents_that_fit_no_axes_are_refused(extents: tuple[int, ...], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        network(extents=extents)
 
 
 def test_levels_that_get_too_fine_are_refused() -> None:
@@ -136,7 +156,47 @@ def test_a_grid_is_not_finer_than_its_signal() -> None:
     goal = FitGoal(lam=1e-3, n_bytes=1e9)
     for spec in (spec_of(64, 48), Signal.audio(np.zeros(1000, np.int16), 8000).spec):
         net = HashGrid.network_for(HashGridConfig(), spec, goal)
-        assert net.geometry.levels[-1].resolution <= 1.5 * max(spec.grid)
+        assert max(net.geometry.levels[-1].resolutions) <= 1.5 * max(spec.grid)
+
+
+def test_cells_are_square_in_samples() -> None:
+    for spec in (spec_of(4000, 100), spec_of(20, 300)):
+        net = HashGrid.network_for(HashGridConfig(), spec, FitGoal(lam=1e-3, n_bytes=3000.0))
+        for level in net.geometry.levels:
+            samples_per_cell = np.array(spec.grid) / level.scales
+            assert samples_per_cell.max() == pytest.approx(samples_per_cell.min(), rel=0.01)
+        n_finest = np.prod(net.geometry.levels[-1].resolutions)
+        assert 3000 < n_finest < 20_000
+
+
+@pytest.mark.parametrize("time_scale", [0.25, 0.5, 1.0])
+def test_a_film_has_fewer_vertices_per_frame_than_per_pixel(time_scale: float) -> None:
+    film = replace(spec_of(1, 1), kind=Kind.VIDEO, grid=(40, 360, 640))
+    net = HashGrid.network_for(HashGridConfig(time_scale=time_scale), film, GOAL)
+    assert net.extents == (round(4096 * 40 * time_scale / 640), 2304, 4096)
+    volume = HashGrid.network_for(HashGridConfig(), replace(film, kind=Kind.ARRAY), GOAL)
+    assert volume.extents == (256, 2304, 4096)
+
+
+def test_a_small_image_gets_a_vertex_per_sample_when_it_is_paid_for() -> None:
+    finest = [
+        max(
+            HashGrid.network_for(HashGridConfig(levels=1), spec_of(64, 48), goal)
+            .geometry.levels[0]
+            .resolutions
+        )
+        for goal in (FitGoal(lam=1e-3, n_bytes=n) for n in (300.0, 700.0, 1200.0, 2500.0, 1e6))
+    ]
+    assert finest == sorted(finest)
+    assert finest[0] == 32
+    assert 32 < finest[1] < finest[2] < 64
+    assert finest[3:] == [64, 64]
+
+
+@pytest.mark.parametrize("time_scale", [0.0, 1.5, float("nan"), "1"])
+def test_a_time_scale_out_of_range_is_refused(time_scale: Any) -> None:
+    with pytest.raises(ConfigError, match=r"time_scale .* is not a number in"):
+        HashGridConfig(time_scale=time_scale)
 
 
 def test_what_the_config_states_is_obeyed() -> None:
@@ -146,7 +206,7 @@ def test_what_the_config_states_is_obeyed() -> None:
     net = HashGrid.network_for(config, spec_of(40, 30), GOAL)
     assert (net.levels, net.width_units, net.depth, net.log2_table_size) == (5, 3, 1, 9)
     assert (net.geometry.n_features, net.geometry.growth) == (4, 1.5)
-    assert 50 <= net.geometry.levels[-1].resolution <= 70
+    assert 50 <= max(net.geometry.levels[-1].resolutions) <= 70
 
 
 @pytest.mark.parametrize("width", [17, 24])

@@ -1,8 +1,8 @@
 """What a coordinate network is: a few integers that shape it, named tensors, and one formula.
 
 A family subclasses `Network` as a frozen dataclass whose fields are all made by `shape_field`; the
-fields, in order, are what a stream stores of it. The formula is written over the array API, so that
-torch fits it and numpy renders it.
+fields, in order but those per axis last, are what a stream stores of it. The formula is written
+over the array API, so that torch fits it and numpy renders it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["Array", "Network", "TensorSpec", "check_integers", "shape_field"]
+__all__ = ["Array", "Network", "StoredField", "TensorSpec", "check_integers", "shape_field"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,10 +63,20 @@ def check_integers(config: DataclassInstance, **ranges: tuple[int, int]) -> None
             raise ConfigError(f"{name} {value!r} is not an integer in [{low}, {high}]")
 
 
-def shape_field(low: int, high: int) -> int:
-    """A dataclass field: an integer in [low, high] that a stream stores as a varint."""
-    made: int = field(metadata={"range": (low, high)})
-    return made
+def shape_field(low: int, high: int, *, per_axis: bool = False) -> Any:
+    """A dataclass field: an integer in [low, high] that a stream stores as a varint.
+
+    With `per_axis` a tuple of them, one for each of `n_dims` axes.
+    """
+    return field(metadata={"range": (low, high), "per_axis": per_axis})
+
+
+class StoredField(NamedTuple):
+    """The name of a field, its maximum, and whether it has a value for each axis."""
+
+    name: str
+    maximum: int
+    per_axis: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,15 +89,30 @@ class Network(ABC):
     def __post_init__(self) -> None:
         for item in fields(self):
             low, high = item.metadata["range"]
-            value = getattr(self, item.name)
-            if not low <= value <= high:
-                raise ConfigError(f"{item.name} {value} is not in [{low}, {high}]")
+            values = getattr(self, item.name)
+            if not item.metadata["per_axis"]:
+                values = (values,)
+            elif len(values) != self.n_dims:
+                raise ConfigError(f"{item.name} {values} are not {self.n_dims}")
+            for value in values:
+                if not low <= value <= high:
+                    raise ConfigError(f"{item.name} {value} is not in [{low}, {high}]")
 
     @classmethod
-    def stored_fields(cls) -> tuple[tuple[str, int], ...]:
-        """Name and maximum of every field that a stream stores beside the signal's own header."""
+    def stored_fields(cls) -> tuple[StoredField, ...]:
+        """What a stream stores beside the signal's own header, in its order."""
         own = [item for item in fields(cls) if item.name not in ("n_dims", "n_channels")]
-        return tuple((item.name, item.metadata["range"][1]) for item in own)
+        stored = (
+            StoredField(item.name, item.metadata["range"][1], item.metadata["per_axis"])
+            for item in own
+        )
+        return tuple(sorted(stored, key=lambda item: item.per_axis))
+
+    def stored_values(self) -> Iterator[int]:
+        """The integers of the stored fields, one after the other."""
+        for item in self.stored_fields():
+            value = getattr(self, item.name)
+            yield from value if item.per_axis else (value,)
 
     @abstractmethod
     def tensors(self) -> tuple[TensorSpec, ...]:
@@ -118,6 +143,6 @@ class Network(ABC):
         return sum(spec.size for spec in self.tensors())
 
     @classmethod
-    def of(cls, n_dims: int, n_channels: int, **shape: int) -> Self:
+    def of(cls, n_dims: int, n_channels: int, **shape: int | tuple[int, ...]) -> Self:
         """A network from the signal's dimensions and the stored fields by name."""
         return cls(n_dims=n_dims, n_channels=n_channels, **shape)

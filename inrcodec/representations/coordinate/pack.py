@@ -153,8 +153,8 @@ class Packed:
         )
 
     def _write_shape(self, model: ByteWriter) -> None:
-        for name, _ in self.network.stored_fields():
-            model.varint(getattr(self.network, name))
+        for value in self.network.stored_values():
+            model.varint(value)
         for offset in self.output.offsets:
             model.u16(offset)
         model.u16(self.output.scale)
@@ -206,7 +206,10 @@ def _read_shape(
 
 
 def _read_network(model: ByteReader, family: type[Network], spec: SignalSpec) -> Network:
-    shape = {name: model.varint(maximum) for name, maximum in family.stored_fields()}
+    shape: dict[str, int | tuple[int, ...]] = {}
+    for name, maximum, per_axis in family.stored_fields():
+        values = tuple(model.varint(maximum) for _ in (spec.grid if per_axis else (None,)))
+        shape[name] = values if per_axis else values[0]
     try:
         return family.of(len(spec.grid), spec.channels, **shape)
     except ConfigError as error:

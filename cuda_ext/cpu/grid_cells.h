@@ -1,0 +1,245 @@
+// Where the points of a block lie on one level: for each corner of a point's cell, or of its simplex,
+// the row in the table and the weight. Stage by stage, each a plain loop over the points without
+// branches, which the compiler turns into vectors. For grid_kernels.cpp, and under its rules.
+#pragma once
+
+#include "../common/grid_kernels.h"
+
+namespace inrcodec {
+namespace {
+
+constexpr int kBlock = kGridBlock;
+
+// a * b + c, rounded once. Without a fused instruction, float64 gives the same but in about one of
+// 2^29 cases, and there the last bit differs.
+inline float fused(float a, float b, float c) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fmaf(a, b, c);
+#else
+    return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) +
+                              static_cast<double>(c));
+#endif
+}
+
+// The coordinates of a block, axis by axis, moved into [0, 1]; NaN becomes 0.
+template <int D>
+struct Points {
+    float x[D][kBlock];
+
+    void load(const float* coords, int count) {
+        for (int d = 0; d < D; ++d) {
+            for (int i = 0; i < count; ++i) x[d][i] = coords[i * D + d];
+            for (int i = count; i < kBlock; ++i) x[d][i] = 0.0f;
+            for (int i = 0; i < kBlock; ++i) {
+                const float low = x[d][i] > 0.0f ? x[d][i] : 0.0f;
+                x[d][i] = low < 1.0f ? low : 1.0f;
+            }
+        }
+    }
+};
+
+// The cell of each point: its lowest vertex and the place within, in [0, 1).
+template <int N>
+struct Cells {
+    static constexpr int D = N;
+    uint32_t vertex[D][kBlock];
+    float fraction[D][kBlock];
+
+  protected:
+    void find_cells(const Points<D>& points, const GridLevel& level, float skew) {
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < kBlock; ++i)
+                fraction[d][i] = fused(level.scale[d], points.x[d][i], 0.5f);
+        if (skew != 0.0f) skew_positions(skew);
+        for (int d = 0; d < D; ++d) {
+            for (int i = 0; i < kBlock; ++i) {
+                const int32_t cell = static_cast<int32_t>(fraction[d][i]);
+                vertex[d][i] = static_cast<uint32_t>(cell);
+                fraction[d][i] -= static_cast<float>(cell);
+            }
+        }
+    }
+
+    // A dense row is below 2 * size (common/grid_checks.h), a hashed size is a power of two.
+    void wrap_rows(uint32_t (&row)[kBlock], const GridLevel& level) const {
+        if (level.hashed) {
+            for (int i = 0; i < kBlock; ++i) row[i] &= level.size - 1;
+        } else {
+            for (int i = 0; i < kBlock; ++i)
+                row[i] = row[i] >= level.size ? row[i] - level.size : row[i];
+        }
+    }
+
+  private:
+    void skew_positions(float skew) {
+        for (int i = 0; i < kBlock; ++i) {
+            float sum = fraction[0][i];
+            for (int d = 1; d < D; ++d) sum += fraction[d][i];
+            for (int d = 0; d < D; ++d) fraction[d][i] = fused(skew, sum, fraction[d][i]);
+        }
+    }
+};
+
+// All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d.
+template <int N>
+struct CubeCells : Cells<N> {
+    using Cells<N>::D;
+    using Cells<N>::vertex;
+    using Cells<N>::fraction;
+    static constexpr int kCorners = 1 << D;
+    uint32_t row[kCorners][kBlock];
+    float weight[kCorners][kBlock];
+
+    void locate(const Points<D>& points, const GridLevel& level, float skew) {
+        this->find_cells(points, level, skew);
+        for (int corner = 0; corner < kCorners; ++corner) {
+            if (level.hashed) {
+                find_hashed_rows(corner, level);
+            } else {
+                find_dense_rows(corner, level);
+            }
+            this->wrap_rows(row[corner], level);
+            for (int i = 0; i < kBlock; ++i) weight[corner][i] = product(corner, -1, i);
+        }
+    }
+
+    // Adds, for a value at each corner, the interpolated value's derivative along each axis.
+    void add_slopes(const float (&values)[kCorners][kBlock], float (&slopes)[D][kBlock]) const {
+        for (int d = 0; d < D; ++d)
+            for (int corner = 0; corner < kCorners; ++corner)
+                for (int i = 0; i < kBlock; ++i)
+                    slopes[d][i] += slope(corner, d, i) * values[corner][i];
+    }
+
+  private:
+    // The derivative of a corner's weight along one axis of the cell.
+    float slope(int corner, int axis, int i) const {
+        return (corner >> axis) & 1 ? product(corner, axis, i) : -product(corner, axis, i);
+    }
+
+    // The product of f or 1 - f over all axes but one.
+    float product(int corner, int without, int i) const {
+        float w = 1.0f;
+        for (int d = 0; d < D; ++d) {
+            const float f = fraction[d][i];
+            if (d != without) w *= (corner >> d) & 1 ? f : 1.0f - f;
+        }
+        return w;
+    }
+
+    void find_dense_rows(int corner, const GridLevel& level) {
+        for (int i = 0; i < kBlock; ++i) {
+            uint32_t r = 0;
+            for (int d = 0; d < D; ++d) r += (vertex[d][i] + ((corner >> d) & 1)) * level.stride[d];
+            row[corner][i] = r;
+        }
+    }
+
+    void find_hashed_rows(int corner, const GridLevel& level) {
+        for (int i = 0; i < kBlock; ++i) {
+            uint32_t r = 0;
+            for (int d = 0; d < D; ++d) r ^= (vertex[d][i] + ((corner >> d) & 1)) * level.stride[d];
+            row[corner][i] = r;
+        }
+    }
+};
+
+// The corners of the simplex that a point lies in: from the cell's lowest vertex a step along one
+// axis after the other, by falling fraction; of equal ones the lower axis first.
+template <int N>
+struct SimplexCells : Cells<N> {
+    using Cells<N>::D;
+    using Cells<N>::vertex;
+    using Cells<N>::fraction;
+    static constexpr int kCorners = D + 1;
+    uint32_t row[kCorners][kBlock];
+    float weight[kCorners][kBlock];
+
+    void locate(const Points<D>& points, const GridLevel& level, float skew) {
+        this->find_cells(points, level, skew);
+        rank_axes();
+        find_weights();
+        uint32_t stride[D];  // a copy that is seen to be no part of what is written
+        for (int d = 0; d < D; ++d) stride[d] = level.stride[d];
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < kBlock; ++i) vertex[d][i] *= stride[d];
+        for (int corner = 0; corner < kCorners; ++corner) {
+            if (level.hashed) {
+                find_hashed_rows(corner, stride);
+            } else {
+                find_dense_rows(corner, stride);
+            }
+            this->wrap_rows(row[corner], level);
+        }
+    }
+
+    // Adds, for a value at each corner, the interpolated value's derivative along each axis.
+    void add_slopes(const float (&values)[kCorners][kBlock], float (&slopes)[D][kBlock]) const {
+        for (int d = 0; d < D; ++d)
+            for (int corner = 0; corner < D; ++corner)
+                for (int i = 0; i < kBlock; ++i)
+                    slopes[d][i] +=
+                        rank[d][i] == corner ? values[corner + 1][i] - values[corner][i] : 0.0f;
+    }
+
+  private:
+    int32_t rank[D][kBlock];  // how many axes come before
+
+    void rank_axes() {
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < kBlock; ++i) rank[d][i] = 0;
+        for (int high = 1; high < D; ++high) {
+            for (int low = 0; low < high; ++low) {
+                for (int i = 0; i < kBlock; ++i) {
+                    const int32_t is_low_first = fraction[low][i] >= fraction[high][i] ? 1 : 0;
+                    rank[high][i] += is_low_first;
+                    rank[low][i] += 1 - is_low_first;
+                }
+            }
+        }
+    }
+
+    // The differences of the fractions, sorted: from 1 down to the largest, ..., the smallest.
+    void find_weights() {
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < kBlock; ++i) weight[d + 1][i] = fraction[d][i];
+        for (int last = D; last > 1; --last)
+            for (int at = 1; at < last; ++at) order(weight[at], weight[at + 1]);
+        for (int i = 0; i < kBlock; ++i) weight[0][i] = 1.0f - weight[1][i];
+        for (int d = 1; d < D; ++d)
+            for (int i = 0; i < kBlock; ++i) weight[d][i] -= weight[d + 1][i];
+    }
+
+    static void order(float (&large)[kBlock], float (&small)[kBlock]) {
+        for (int i = 0; i < kBlock; ++i) {
+            const float a = large[i], b = small[i];
+            large[i] = a > b ? a : b;
+            small[i] = a > b ? b : a;
+        }
+    }
+
+    // `vertex` is multiplied by the strides here.
+    uint32_t term(int corner, int d, int i, const uint32_t (&stride)[D]) const {
+        const uint32_t is_stepped = rank[d][i] < corner ? 1 : 0;
+        return vertex[d][i] + (stride[d] & (0u - is_stepped));
+    }
+
+    void find_dense_rows(int corner, const uint32_t (&stride)[D]) {
+        for (int i = 0; i < kBlock; ++i) {
+            uint32_t r = 0;
+            for (int d = 0; d < D; ++d) r += term(corner, d, i, stride);
+            row[corner][i] = r;
+        }
+    }
+
+    void find_hashed_rows(int corner, const uint32_t (&stride)[D]) {
+        for (int i = 0; i < kBlock; ++i) {
+            uint32_t r = 0;
+            for (int d = 0; d < D; ++d) r ^= term(corner, d, i, stride);
+            row[corner][i] = r;
+        }
+    }
+};
+
+}  // namespace
+}  // namespace inrcodec
