@@ -153,6 +153,7 @@ def _decode_one(
 ) -> None:
     from inrcodec import media
     from inrcodec.reader import Reader
+    from inrcodec.signal import Kind
 
     started = time.monotonic()
     reader = Reader(files.read_bytes(source))
@@ -172,7 +173,8 @@ def _decode_one(
         "model": reader.model,
         "seconds": time.monotonic() - started,
     }
-    shape = " x ".join(str(size) for size in reversed(spec.grid))
+    sizes = spec.grid if spec.kind is Kind.ARRAY else reversed(spec.grid)  # an image: width first
+    shape = " x ".join(str(size) for size in sizes)
     report.show(fields, f"{source} -> {target.path}: {shape} samples, {spec.channels} channels")
 
 
