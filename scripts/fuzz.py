@@ -331,7 +331,9 @@ def problem_of(decoded: Signal) -> str:
         return f"samples {samples.shape} are over the limits"
     if carried > LIMITS.max_metadata_bytes:
         return f"{carried} bytes of metadata are over the limit"
-    return "" if np.isfinite(samples).all() else "samples are not finite"
+    gaps = False if decoded.mask is None else decoded.mask  # NaN, and nothing else is
+    sound = (np.isfinite(samples) != gaps).all() and np.isnan(samples[~np.isfinite(samples)]).all()
+    return "" if sound else "samples are not finite"
 
 
 def allow_memory(n_bytes: int) -> None:

@@ -16,21 +16,17 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from vector_signals import arrays, signals, solid
+from vector_recipes import recipes
 
 from inrcodec import codec, kernels
-from inrcodec.container import ByteReader, ByteWriter, Group
+from inrcodec.container import ByteReader, ByteWriter
 from inrcodec.errors import BitstreamError
-from inrcodec.representations import by_name
-from inrcodec.representations.base import Budget, FitGoal
-from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
+from inrcodec.signal import Metadata, SampleFormat, SignalSpec
 
 ROOT = Path(__file__).resolve().parent.parent / "data" / "vectors" / "v0"
 VALID, INVALID = ROOT / "valid", ROOT / "invalid"
@@ -59,34 +55,6 @@ def write_new(path: Path, data: bytes) -> str:
 # --- valid ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One valid stream: its signal, and the network that is fitted to it."""
-
-    name: str
-    signal: Signal
-    options: Mapping[str, object] = field(default_factory=dict)
-
-    def encode(self) -> bytes:
-        """The stream; the name begins with that of its representation."""
-        representation = by_name(self.name.partition("_")[0])
-        config = representation.Config(**self.options)
-        goal = FitGoal(lam=1e-6, n_bytes=600.0, seed=1)
-        encode = partial(
-            codec.encode,
-            representation=representation,
-            config=config,
-            goal=goal,
-            budget=Budget(iterations=ITERATIONS),
-        )
-        if self.signal.spec.kind is not Kind.VIDEO:
-            return encode(self.signal).data
-        first = encode(self.signal.cut(0, 2))
-        second = encode(self.signal.cut(2, self.signal.spec.grid[0]), base=first.unpacked)
-        groups = tuple(Group.read(ByteReader(one.data)) for one in (first, second))
-        return replace(codec.frame_of(self.signal, representation), groups=groups).to_bytes()
-
-
 def make_valid() -> Iterator[str]:
     """Encode what is missing, then describe what is not described."""
     for recipe in recipes():
@@ -100,45 +68,6 @@ def make_valid() -> Iterator[str]:
         page = path.with_suffix(".json")
         if not page.exists():
             yield write_new(page, describe(path.read_bytes()))
-
-
-def recipes() -> Iterator[Recipe]:
-    """Each kind of signal in each family, and the corners of both."""
-    small: dict[str, dict[str, object]] = {
-        "siren": {"width": 8, "depth": 2},
-        "hashgrid": {"levels": 4, "finest_resolution": 16},
-        "spder": {"width": 8, "depth": 2},
-    }
-    few, coarse = {"levels": 3, "finest_resolution": 12}, {"levels": 2, "finest_resolution": 7}
-    usual = signals()
-    for model, options in small.items():
-        for name, signal in usual.items():
-            yield Recipe(name=f"{model}_{name}", signal=signal, options=options)
-    one_pixel = Signal.image(np.array([[200]], np.uint8))
-    one_sample = Signal.audio(np.array([0.25], np.float16), 8000)
-    hashed = {"levels": 3, "log2_table_size": 5, "features": 2, "growth": 1.5}
-    sine = {"width": 4, "depth": 1, "frequencies": 0}
-    film = Signal.video(solid(3, 5, 7), Fraction(1, 25))
-    wide, array = Signal.image(solid(4, 40)), arrays()["array4"]
-    yield Recipe(name="siren_1x1", signal=one_pixel, options=sine)
-    for name, values in arrays().items():
-        yield Recipe(name=f"siren_{name}", signal=values, options=small["siren"])
-    for damping in ("sqrt", "arctan", "log"):
-        options = small["spder"] | {"damping": damping, "frequencies": 0}
-        yield Recipe(name=f"spder_{damping}", signal=array, options=options)
-    yield Recipe(name="hashgrid_one_sample", signal=one_sample, options={"levels": 1})
-    yield Recipe(name="hashgrid_hashed", signal=usual["rgb8"], options=hashed)
-    yield Recipe(name="hashgrid_video", signal=film, options=coarse)
-    yield Recipe(name="simplexgrid_rgb8", signal=usual["rgb8"], options=few)
-    yield Recipe(name="simplexgrid_skewed", signal=usual["rgb8"], options=few | {"skewed": True})
-    yield Recipe(name="simplexgrid_mono16", signal=usual["mono16"], options=few)
-    yield Recipe(name="simplexgrid_wide", signal=wide, options=few)
-    yield Recipe(name="simplexgrid_wide_skewed", signal=wide, options=few | {"skewed": True})
-    yield Recipe(name="simplexgrid_video", signal=film, options=coarse)
-    yield Recipe(name="simplexgrid_hashed", signal=film, options=hashed)
-    yield Recipe(name="simplexgrid_hashed_skewed", signal=film, options=hashed | {"skewed": True})
-    four = {"levels": 1, "finest_resolution": 4, "skewed": True}
-    yield Recipe(name="simplexgrid_array4", signal=array, options=four)
 
 
 def describe(data: bytes) -> bytes:

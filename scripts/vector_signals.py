@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.signal import Labels, Metadata, SampleFormat, Signal
+from inrcodec.signal import Colour, Labels, Metadata, SampleFormat, Signal
 
 
 def signals() -> dict[str, Signal]:
@@ -42,6 +44,15 @@ def arrays() -> dict[str, Signal]:
         "array_int8": Signal.array((waves(30, channels=1)[:, 0] * 255 - 128).astype(np.int8)),
         "array_float16": Signal.array((half * 9 - 4).astype(np.float16)),
     }
+
+
+def films() -> tuple[Signal, Signal]:
+    """An even film, and an uneven part of one in colours of its own; two channels each."""
+    even = Signal.video(solid(3, 5, 7), Fraction(1, 25))
+    times = np.array([0, 2, 3, 7, 8])
+    colour = Metadata(colour=Colour(1, 13, 6, 1))
+    uneven = Signal.video(solid(5, 4, 6), Fraction(1001, 30000), times=times, metadata=colour)
+    return even, uneven.cut(1, 5)
 
 
 def solid(*grid: int) -> NDArray[np.uint8]:

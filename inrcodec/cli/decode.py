@@ -184,7 +184,8 @@ def _decode_one(
         "model": reader.model,
         "seconds": time.monotonic() - started,
     }
-    shape = " x ".join(str(size) for size in reversed(spec.grid))
+    sizes = spec.grid if spec.kind is Kind.ARRAY else reversed(spec.grid)  # an image: width first
+    shape = " x ".join(str(size) for size in sizes)
     report.show(fields, f"{source} -> {target.path}: {shape} samples, {spec.channels} channels")
 
 

@@ -31,9 +31,10 @@ def read(data: bytes, choice: Choice) -> tuple[NDArray[np.generic], Labels]:
         if choice.variable in dataset.variables:
             names = [str(name) for name in dataset.variables]
         name = choice.pick(names)
-        variable = dataset.variables[name]
-        if variable.size > MAX_SAMPLES:
-            raise SignalError(f"array of {variable.size} samples is over {MAX_SAMPLES}")
+        raw = dataset.variables[name]
+        if raw.size > MAX_SAMPLES:
+            raise SignalError(f"array of {raw.size} samples is over {MAX_SAMPLES}")
+        variable = _scaled(name, raw)
         units = variable.attrs.get("units", "")
         axes = tuple(str(axis) for axis in variable.dims)
         return variable.values, Labels(name, units if isinstance(units, str) else "", axes)
@@ -55,9 +56,24 @@ def _opened(data: bytes) -> Iterator[Any]:
     if data[:4] == b"CDF\x05":
         raise SignalError("64-bit data of NetCDF-3 (CDF-5) is not read")
     engine: Any = "scipy" if data[:3] == b"CDF" else None
-    options: dict[str, Any] = {"decode_times": False, "decode_timedelta": False}
-    with xarray.open_dataset(file, engine=engine, **options) as dataset:
+    with xarray.open_dataset(
+        file,
+        engine=engine,
+        mask_and_scale=False,  # only the variable that is chosen
+        decode_times=False,
+        decode_timedelta=False,
+        create_default_indexes=False,  # they read coordinates, however long those claim to be
+    ) as dataset:
         yield dataset
+
+
+def _scaled(name: str, variable: Any) -> Any:
+    """A variable by its scale and its fill values; times stay numbers."""
+    from xarray import conventions
+
+    return conventions.decode_cf_variable(
+        name, variable, mask_and_scale=True, decode_times=False, decode_timedelta=False
+    )
 
 
 def _hdf5(data: bytes) -> Any:

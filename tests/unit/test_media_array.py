@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from inrcodec import media
-from inrcodec.errors import ConfigError, SignalError
+from inrcodec.errors import ConfigError, MissingExtraError, SignalError
 from inrcodec.signal import Kind, Labels, Metadata, SampleFormat, Signal
 
 TYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">i2", ">u8", ">f4"]
@@ -247,6 +249,42 @@ def test_a_netcdf_variable_is_chosen_and_times_stay_numbers(tmp_path: Path, engi
         media.read(data)
     assert media.read(data, variable="u").spec.sample_format is SampleFormat.S32
     assert media.read(data, variable="time").samples.ravel().tolist() == [0, 1]
+
+
+def test_a_netcdf_file_that_claims_too_much_takes_no_memory_for_it() -> None:
+    h5py = pytest.importorskip("h5py")
+    pytest.importorskip("h5netcdf")
+    pytest.importorskip("xarray")
+    sink, size = io.BytesIO(), (1 << 28) + 1
+    with h5py.File(sink, "w") as file:
+        axis = file.create_dataset("x", shape=size, dtype="f8", chunks=1 << 16)
+        axis.make_scale("x")
+        file.create_dataset("t", shape=size, dtype="f8", chunks=1 << 16).dims[0].attach_scale(axis)
+    tracemalloc.start()
+    try:
+        for name in (None, "x"):
+            with pytest.raises(SignalError, match="array of 268435457 samples is over 268435456"):
+                media.read(sink.getvalue(), variable=name)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 24
+
+
+@pytest.mark.parametrize("data", [b"CDF\x01" + bytes(40), b"\x89HDF\r\n\x1a\n" + bytes(40)])
+def test_netcdf_without_its_packages_names_the_extra(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)  # an import of it fails
+    with pytest.raises(MissingExtraError, match=r"netCDF needs the extra 'arrays'"):
+        media.read(data)
+
+
+def test_netcdf_of_64_bit_data_is_refused() -> None:
+    pytest.importorskip("xarray")
+    pytest.importorskip("scipy")
+    with pytest.raises(SignalError, match="CDF-5"):
+        media.read(b"CDF\x05" + bytes(40))
 
 
 # --- hostile bytes -------------------------------------------------------------------------------
