@@ -82,6 +82,8 @@ def fit_network(
     fitter = _Fitter(network, data, goal, recipe=recipe, start=start, base=base)
     clock = Clock(budget)
     with np.errstate(over="ignore", invalid="ignore"):  # a fit that overflows is rolled back
+        if start is not None:
+            fitter.keep(hard=True)  # where it begins is as good a result as any
         _run(fitter, clock, budget, watch)
         return fitter.result(clock.iterations)
 
