@@ -36,6 +36,7 @@ _CUT = 0.5  # of the variance of a frame: a frame that misses the one before by 
 _SECTION_BYTES = 9  # around a group: tag, length, checksum
 _LEAST_SECONDS = 0.1
 _DB_TOLERANCE = 0.1
+_MOST_AMENDS_DB = 2.0
 _SIZE_TOLERANCE = 0.02
 
 
@@ -193,9 +194,14 @@ class _Film:
     # --- one group -------------------------------------------------------------------------------
 
     def _encode(self, group: Signal) -> None:
-        base = self._last.function if self._continues(group) and self._last else None
+        before = self._last
         result = encode_to_target(
-            group, self._request_for(group), base=base, watch=self._overall, cancel=self._cancel
+            group,
+            self._request_for(group),
+            base=before.function if before and self._continues(group, before) else None,
+            lam=before.lam if before else None,
+            watch=self._overall,
+            cancel=self._cancel,
         )
         self._last = result
         done = _Done(
@@ -207,17 +213,26 @@ class _Film:
         )
         self._done.append(done)
 
-    def _continues(self, group: Signal) -> bool:
+    def _continues(self, group: Signal, before: EncodeResult) -> bool:
         """Whether the function before is a good beginning for this group."""
-        if self._last is None or len(self._done) % _GROUPS_PER_KEY == 0:
+        if len(self._done) % _GROUPS_PER_KEY == 0:
             return False
         first = group.samples[0].astype(np.float64)
-        change = float(np.square(first - self._last.signal.samples[-1]).mean())
+        change = float(np.square(first - before.signal.samples[-1]).mean())
         return change <= _CUT * float(first.var(axis=(0, 1)).mean())
 
     def _request_for(self, group: Signal) -> EncodeRequest:
-        """The group's share of what is left of the film's bytes and seconds."""
-        request, share = self._request, group.spec.grid[0] / (self._n_frames - self._frames_done)
+        """The group's share of what is left of the film's bytes and seconds.
+
+        Of a PSNR: what the frames to come have to reach for the mean to be right, within reason.
+        """
+        request, left_frames = self._request, self._n_frames - self._frames_done
+        share = group.spec.grid[0] / left_frames
+        if request.target.measure == "psnr":
+            wanted = request.target.value
+            missed = sum(float((wanted - one.decibels).sum()) for one in self._done)
+            most = min(max(missed / left_frames, -_MOST_AMENDS_DB), _MOST_AMENDS_DB)
+            request = replace(request, target=Target("psnr", max(wanted + most, 1.0)))
         if self._budget is not None:
             spent = len(self._head(self._n_frames).to_bytes()) + self._bytes_done
             n_bytes = (self._budget - spent) * share - _SECTION_BYTES

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -53,12 +53,14 @@ _TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
 class EncodeResult:
     """A file, or a group of a film, with what is known of it.
 
-    `signal` is what it decodes to, `function` what decodes to it.
+    `signal` is what it decodes to, `function` what decodes to it, `lam` the price of a bit at which
+    its fit ended.
     """
 
     data: bytes
     signal: Signal
     function: Representation
+    lam: float | None
     reached: bool
     cancelled: bool
     iterations: int
@@ -115,29 +117,40 @@ def encode_to_target(
     *,
     started: float | None = None,
     base: Representation | None = None,
+    lam: float | None = None,
     watch: Watch | None = None,
     cancel: threading.Event | None = None,
 ) -> EncodeResult:
     """Encode a signal, or a group of a film, to a target.
 
-    `started`: time.monotonic() when the command began. `base`: the function of the group before.
-    Raises ConfigError for a target that the signal has no measure for. A target that is missed is
-    no error: `reached` is False and the nearest file is given.
+    `started`: time.monotonic() when the command began. `base`: the function of the group before;
+    `lam`: the price at which its fit ended, where this search begins. A target that is missed is no
+    error: `reached` is False and the nearest file is given. Raises ConfigError for a target that
+    the signal has no measure for.
     """
     started = time.monotonic() if started is None else started
     cancel = cancel or threading.Event()
-    search = _Search(signal, request, started, base=base, watch=watch, cancel=cancel)
+    before = _Before(base, lam)
+    search = _Search(signal, request, started, before=before, watch=watch, cancel=cancel)
     best = search.run()
     return EncodeResult(
         data=best.encoded.data,
         signal=best.decoded,
         function=best.encoded.unpacked,
+        lam=best.encoded.fitted.lam,
         reached=search.reached(best),
         cancelled=search.cancel.is_set(),
         iterations=search.iterations,
         seconds=time.monotonic() - started,
         model=request.representation.name,
     )
+
+
+class _Before(NamedTuple):
+    """What is known of the group of a film before this one."""
+
+    base: Representation | None
+    lam: float | None
 
 
 class _Search:
@@ -149,12 +162,12 @@ class _Search:
         request: EncodeRequest,
         started: float,
         *,
-        base: Representation | None,
+        before: _Before,
         watch: Watch | None,
         cancel: threading.Event,
     ) -> None:
         self._signal, self._request, self._watch = signal, request, watch
-        self._base = base
+        self._before = before
         self._config = request.config()
         self._variance = _variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
@@ -215,7 +228,7 @@ class _Search:
             goal,
             budget=budget,
             start=start,
-            base=self._base,
+            base=self._before.base,
             watch=self._overall,
             verify=self._request.verify,
         )
@@ -261,7 +274,8 @@ class _Search:
             size = miss ** (-1.0 / _ERROR_POWER)
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
-                return replace(goal, n_bytes=n_bytes), None
+                lam = last.encoded.fitted.lam or goal.lam
+                return replace(goal, n_bytes=n_bytes, lam=lam), None
         is_film = self._signal.spec.kind is Kind.VIDEO  # whose error is not the fit's, but near it
         if self._aim.scale == "bytes" or (is_film and self._aim.scale == "mse"):
             goal = replace(goal, held=goal.held * miss)  # where a fit ends that believes it holds
@@ -286,7 +300,7 @@ class _Search:
         else:
             share = aim.value / (_ERROR_AT_ONE_BIT * self._variance)
             bits = min(share ** (-1.0 / _ERROR_POWER), float(spec.sample_format.bits))
-        lam = _expected_lambda(bits, self._variance)
+        lam = self._before.lam or _expected_lambda(bits, self._variance)
         n_bytes = bits * spec.n_points / 8.0
         return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, hold=aim.scale, held=aim.value)
 

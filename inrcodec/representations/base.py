@@ -190,6 +190,11 @@ class Representation(ABC):
 
     @property
     @abstractmethod
+    def lam(self) -> float | None:
+        """The price of a bit at which its last fit ended, as in FitGoal; None after `unpack`."""
+
+    @property
+    @abstractmethod
     def iterations(self) -> int:
         """Iterations that its last fit took; 0 after `unpack`."""
 

@@ -110,7 +110,7 @@ def test_bytes_of_the_whole_film_are_held(target: Target) -> None:
 
 
 def test_a_psnr_is_that_of_the_mean_over_frames() -> None:
-    request = EncodeRequest(target=Target("psnr", 30.0), iterations=600, group_frames=4)
+    request = EncodeRequest(target=Target("psnr", 30.0), iterations=1200, group_frames=4)
     result = encode_film(FramesOfSignal(film()), request)
     assert result.reached
     decoded = codec.decode(result.data)

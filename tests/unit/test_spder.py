@@ -71,7 +71,7 @@ def test_torch_and_numpy_give_the_same_values(damping: str) -> None:
 
 
 def test_what_a_stream_stores_ends_with_the_damping() -> None:
-    fields = dict(SpderNetwork.stored_fields())
+    fields = {item.name: item.maximum for item in SpderNetwork.stored_fields()}
     assert list(fields) == ["width", "depth", "frequencies", "damping"]
     assert fields["damping"] == 2
     with pytest.raises(ConfigError, match=r"damping 3 is not in \[0, 2\]"):

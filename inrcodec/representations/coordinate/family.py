@@ -148,6 +148,11 @@ class CoordinateRepresentation(Representation):
         return Cost(macs_per_point=network.macs_per_point(), n_parameters=network.n_parameters)
 
     @property
+    def lam(self) -> float | None:
+        """The price of a bit at which its fit ended; None after `unpack`."""
+        return None if self.fitted is None else self.fitted.lam
+
+    @property
     def iterations(self) -> int:
         """Iterations that its fit took; 0 after `unpack`."""
         return 0 if self.fitted is None else self.fitted.iterations

@@ -12,7 +12,8 @@ _MARGIN = 1.01  # of held bytes; a fit ends a little above and is trimmed
 _FROM = 0.1  # of a fit: before that, bytes and error say little
 _GAIN = 20.0
 _RANGE = 64.0
-_MOVE = 0.1
+_MOVE = 0.1  # of its logarithm, each time
+_MOVE_OF_ALL = 4.0  # in the whole of a short fit
 _SMOOTHING = 0.1
 _HELD_TOLERANCE = 0.005
 
@@ -53,7 +54,8 @@ class Price:
         else:
             off = self._held / max(self._mse, 1e-30)
         move = _GAIN * passed * math.log(max(off, 1e-9))
-        price = self.per_bit * math.exp(min(max(move, -_MOVE), _MOVE))
+        most = max(_MOVE, _MOVE_OF_ALL * passed)
+        price = self.per_bit * math.exp(min(max(move, -most), most))
         self.per_bit = min(max(price, self._first / _RANGE), self._first * _RANGE)
 
     def cost(self, mse: float, bits: float) -> float:
