@@ -71,7 +71,7 @@ def test_without_an_encoding_the_first_layer_begins_with_omega_30() -> None:
 
 
 def test_what_a_stream_stores_is_width_depth_and_frequencies() -> None:
-    names = [name for name, _ in SirenNetwork.stored_fields()]
+    names = [field.name for field in SirenNetwork.stored_fields()]
     assert names == ["width", "depth", "frequencies"]
     assert SirenNetwork.of(2, 3, width=5, depth=2, frequencies=2) == network()
 
