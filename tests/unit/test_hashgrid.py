@@ -188,8 +188,8 @@ def test_a_small_image_gets_a_vertex_per_sample_when_it_is_paid_for() -> None:
         for goal in (FitGoal(lam=1e-3, n_bytes=n) for n in (300.0, 700.0, 1200.0, 2500.0, 1e6))
     ]
     assert finest == sorted(finest)
-    assert finest[0] == 32
-    assert 32 < finest[1] < finest[2] < 64
+    assert finest[0] == 40
+    assert 40 < finest[1] < finest[2] < 64
     assert finest[3:] == [64, 64]
 
 

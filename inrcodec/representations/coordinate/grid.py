@@ -39,6 +39,7 @@ GRID_RECIPE = Recipe(batch_points=8192, hard_from=0.85, soft="noise")
 
 _WIDTH_UNIT = 16
 _ENTRIES_PER_BIT = 0.75
+_SPARSE = 5.0 / 8.0  # vertices per sample along an axis
 _BITS_PER_DENSE_ENTRY = 3.5
 _COARSEST = 5.0
 
@@ -200,8 +201,8 @@ def grid_shape(
 def _finest_resolution(longest: float, extents: tuple[int, ...], n_bits: float) -> int:
     """Vertices along the longest axis, of `longest` samples.
 
-    Up to one for two samples of an axis most of them may be zero; nearer to one for each sample,
-    they replace the samples and are paid for.
+    Up to 5 for 8 samples most of them may be zero; nearer to one for each sample they stand in for
+    the samples, and each has to be paid for.
     """
 
     def n_vertices(resolution: int) -> float:
@@ -210,8 +211,8 @@ def _finest_resolution(longest: float, extents: tuple[int, ...], n_bits: float) 
     def paid_by(n_entries: float) -> int:
         return bisect.bisect_right(range(MAX_RESOLUTION + 1), n_entries, key=n_vertices) - 1
 
-    half = longest if len(extents) == 1 else longest / 2.0
-    most = min(max(half, paid_by(n_bits / _BITS_PER_DENSE_ENTRY)), longest)
+    sparse = longest if len(extents) == 1 else longest * _SPARSE
+    most = min(max(sparse, paid_by(n_bits / _BITS_PER_DENSE_ENTRY)), longest)
     return min(max(int(min(paid_by(n_bits * _ENTRIES_PER_BIT), most)), 2), MAX_RESOLUTION)
 
 

@@ -1,0 +1,42 @@
+"""How close a decoded signal is, and what it costs: numbers for tables, units in the names."""
+
+from inrcodec.metrics.bd import BdRate, bd_rate
+from inrcodec.metrics.distortion import (
+    EQUAL_FRAME_DB,
+    MS_SSIM_MIN_SIDE,
+    Samples,
+    bpp,
+    film_psnr_db,
+    frame_psnrs_db,
+    kbps,
+    max_abs_error,
+    ms_ssim,
+    mse,
+    peak_of,
+    psnr_db,
+    si_sdr_db,
+    signal_power,
+    snr_db,
+    ssim,
+)
+
+__all__ = [
+    "EQUAL_FRAME_DB",
+    "MS_SSIM_MIN_SIDE",
+    "BdRate",
+    "Samples",
+    "bd_rate",
+    "bpp",
+    "film_psnr_db",
+    "frame_psnrs_db",
+    "kbps",
+    "max_abs_error",
+    "ms_ssim",
+    "mse",
+    "peak_of",
+    "psnr_db",
+    "si_sdr_db",
+    "signal_power",
+    "snr_db",
+    "ssim",
+]
