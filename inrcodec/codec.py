@@ -164,16 +164,20 @@ def evaluate(
     """Samples [*lengths of the windows, channels] of a function, in the format of `spec`.
 
     Each is the mean of `factors` samples along each axis, which share its stretch evenly. Raises
-    LimitError before anything is computed that `limits` do not allow.
+    LimitError before more is computed than `limits` allow of all pieces together.
     """
     limits, factors = limits or DecodeLimits(), factors or (1,) * len(windows)
     shape = (*(len(window) for window in windows), spec.channels)
     n_samples = math.prod(shape)
     if n_samples > limits.max_samples:
         raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
-    samples = np.empty(0, spec.sample_format.dtype)
+    samples, macs = np.empty(0, spec.sample_format.dtype), 0.0
     for piece in function.pieces(windows):
-        _check_macs(piece, math.prod(factors), limits)
+        macs += _macs_of(piece, factors)
+        if macs > limits.max_macs:
+            raise LimitError(
+                f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}"
+            )
         if samples.size == 0:
             samples = np.empty(shape, spec.sample_format.dtype)
         _fill(samples[piece.where], piece, factors, spec)
@@ -206,11 +210,10 @@ def _means(values: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.
     return means
 
 
-def _check_macs(piece: Piece, factor: int, limits: DecodeLimits) -> None:
-    n_points = factor * math.prod(len(window) for window in piece.windows)
-    macs = piece.function.cost().macs_per_point * n_points
-    if macs > limits.max_macs:
-        raise LimitError(f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}")
+def _macs_of(piece: Piece, factors: tuple[int, ...]) -> float:
+    """Multiplications that the samples of a piece take, each the mean of `factors` finer ones."""
+    n_points = math.prod(factors) * math.prod(len(window) for window in piece.windows)
+    return piece.function.cost().macs_per_point * n_points
 
 
 def mask_at(stream: Stream, windows: tuple[Window, ...]) -> NDArray[np.bool_] | None:

@@ -189,6 +189,8 @@ class Signal:
             raise SignalError(f"time base {spec.time_base} of {spec.kind.name.lower()}")
         _check_times(self.times, spec)
         _check_mask(self.mask, spec)
+        if self.metadata.colour is not None and spec.kind is not Kind.VIDEO:
+            raise SignalError(f"colour of a film on {spec.kind.name.lower()}")
         labels = self.metadata.labels
         if labels is not None and (spec.kind, len(labels.axes)) != (Kind.ARRAY, len(spec.grid)):
             raise SignalError(f"labels of {len(labels.axes)} axes for a grid of {spec.grid}")

@@ -3,9 +3,10 @@
     python scripts/fuzz.py FILE... --runs N --seed S [--seconds 5] [--memory 1024] [--save DIR]
 
 Bytes are cut, changed, inserted and spliced, half of the time inside the sections, with checksums
-made right again. Every run decodes with small DecodeLimits in a child process that may take
---seconds and --memory MiB more than at its start. Bytes with another outcome are saved in --save.
-Exits 1 if there were any. The same seed gives the same bytes. Needs a POSIX system.
+made right again, and within groups of frames their lengths too. Every run decodes with small
+DecodeLimits, a film also frame by frame, in a child process that may take --seconds and --memory
+MiB more than at its start. Bytes with another outcome are saved in --save. Exits 1 if there were
+any. The same seed gives the same bytes. Needs a POSIX system.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from typing import NoReturn
 import numpy as np
 
 from inrcodec import codec
-from inrcodec.container import DecodeLimits
+from inrcodec.container import ByteReader, DecodeLimits, Group
 from inrcodec.errors import BitstreamError
-from inrcodec.signal import Signal
+from inrcodec.reader import Reader
+from inrcodec.signal import Kind, Signal
 
 LIMITS = DecodeLimits(
     max_bytes=1 << 16,
@@ -42,6 +44,7 @@ LIMITS = DecodeLimits(
 )
 MAGIC_AND_VERSION = 5
 LAST = 0x80
+GROUP = 4
 NUMBERS = (0, 1, 2, 3, 7, 63, 64, 127, 128, 255, 1 << 14, 1 << 16, 1 << 22, 1 << 24, (1 << 32) - 1)
 MAX_FAILURES = 20
 POLL_SECONDS = 0.02
@@ -168,9 +171,8 @@ def change_sections(sections: list[Section], others: list[Section], chance: rand
     what = chance.random()
     if what < 0.8:
         same = [theirs for key, theirs in others if key & ~LAST == tag & ~LAST]
-        edited = bytearray(payload)
-        chance.choice(EDITS)(edited, same[0] if same else payload, chance)
-        sections[at] = tag, bytes(edited)
+        change = group_changed if tag & ~LAST == GROUP and chance.random() < 0.8 else edited_once
+        sections[at] = tag, change(payload, same[0] if same else payload, chance)
     elif what < 0.86:
         sections[at] = (
             chance.choice((tag ^ 1 << chance.randrange(8), chance.randrange(256))),
@@ -185,6 +187,29 @@ def change_sections(sections: list[Section], others: list[Section], chance: rand
         sections.insert(at, (0x40 | chance.choice((16, 17, 18)), zlib.compress(metadata)))
     else:
         chance.shuffle(sections)
+
+
+def edited_once(payload: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Bytes after one change that knows nothing of the format."""
+    edited = bytearray(payload)
+    chance.choice(EDITS)(edited, other, chance)
+    return bytes(edited)
+
+
+def group_changed(payload: bytes, other: bytes, chance: random.Random) -> bytes:
+    """A GROUP after a change of its frames, its flags, its MODEL or its SYMBOLS."""
+    try:
+        group, lender = (Group.read(ByteReader(data)) for data in (payload, other))
+    except BitstreamError:  # damaged before
+        return edited_once(payload, other, chance)
+    what = chance.random()
+    if what < 0.1:
+        return group._replace(n_frames=chance.choice(NUMBERS)).to_bytes()
+    if what < 0.2:
+        return group._replace(predicted=not group.predicted).to_bytes()
+    key = chance.choice(tuple(group.sections))
+    part = edited_once(group.sections[key], lender.sections[key], chance)
+    return group._replace(sections={**group.sections, key: part}).to_bytes()
 
 
 def split(data: bytes) -> list[Section]:
@@ -314,6 +339,8 @@ def outcome_of(data: bytes) -> tuple[int, str]:
     """SIGNALS or ERRORS, and what is wrong about it, if anything."""
     try:
         decoded = codec.decode(data, limits=LIMITS)
+        if decoded.spec.kind is Kind.VIDEO:
+            read_frame_by_frame(data)
     except BitstreamError as error:
         return ERRORS, "" if str(error).isprintable() else f"message {str(error)!r}"
     except KeyboardInterrupt:
@@ -321,6 +348,16 @@ def outcome_of(data: bytes) -> tuple[int, str]:
     except BaseException as error:  # noqa: BLE001  # panics of native code are no Exceptions
         return ERRORS, f"{type(error).__name__}: {error}"
     return SIGNALS, problem_of(decoded)
+
+
+def read_frame_by_frame(data: bytes) -> None:
+    """What a player does with a film that decodes: its groups in order, and again from the last."""
+    reader = Reader(data, limits=LIMITS)
+    n_frames = sum(len(part.samples) for part in reader.film(n_frames=1))
+    assert n_frames == reader.shape[0], f"{n_frames} frames are not {reader.shape[0]}"
+    assert reader.cost.n_parameters <= LIMITS.max_parameters
+    assert reader.seconds is not None
+    reader[-1], reader[0]
 
 
 def problem_of(decoded: Signal) -> str:

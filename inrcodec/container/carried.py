@@ -64,7 +64,9 @@ def read_metadata(
         exif=carried.get(SectionId.EXIF),
         xmp=carried.get(SectionId.XMP),
         dpi=dpi,
-        colour=_read_colour(sections[SectionId.COLOUR]) if SectionId.COLOUR in sections else None,
+        colour=(
+            _read_colour(sections[SectionId.COLOUR], spec) if SectionId.COLOUR in sections else None
+        ),
         labels=(
             _read_labels(sections[SectionId.LABELS], spec) if SectionId.LABELS in sections else None
         ),
@@ -79,8 +81,10 @@ def times_to_payload(times: Sequence[int]) -> bytes:
     return zlib.compress(varints_to_bytes(*steps), 9)
 
 
-def read_times(section: Section, n_frames: int, limits: DecodeLimits) -> tuple[int, ...]:
+def read_times(section: Section, spec: SignalSpec, limits: DecodeLimits) -> tuple[int, ...]:
     """The times of frames, the first at 0. Raises BitstreamError."""
+    _check_kind(section, spec, Kind.VIDEO)
+    n_frames = spec.grid[0]
     data = _inflate(section, limits.max_metadata_bytes)
     if len(data) < n_frames - 1:
         raise CorruptError(f"TIMES is too short for {n_frames} frames", offset=section.start)
@@ -88,11 +92,20 @@ def read_times(section: Section, n_frames: int, limits: DecodeLimits) -> tuple[i
     steps = [reader.varint() for _ in range(1, n_frames)]
     reader.finish()
     if 0 in steps:
-        raise CorruptError(f"TIMES shows frame {steps.index(0) + 1} with the one before it")
+        number = steps.index(0) + 1
+        raise CorruptError(f"TIMES shows frame {number} with the one before", offset=section.start)
     return tuple(accumulate(steps, initial=0))
 
 
-def _read_colour(section: Section) -> Colour:
+def _check_kind(section: Section, spec: SignalSpec, kind: Kind) -> None:
+    """Raise CorruptError for a section in a stream of another kind than its own."""
+    if spec.kind is not kind:
+        what = spec.kind.name.lower()
+        raise CorruptError(f"{section.name} in a stream of {what}", offset=section.start)
+
+
+def _read_colour(section: Section, spec: SignalSpec) -> Colour:
+    _check_kind(section, spec, Kind.VIDEO)
     reader = section.reader()
     values = [reader.u8() for _ in range(4)]
     reader.finish()
@@ -113,8 +126,7 @@ def _labels_to_payload(labels: Labels) -> bytes:
 
 
 def _read_labels(section: Section, spec: SignalSpec) -> Labels:
-    if spec.kind is not Kind.ARRAY:
-        raise CorruptError(f"LABELS in a stream of {spec.kind.name.lower()}", offset=section.start)
+    _check_kind(section, spec, Kind.ARRAY)
     reader = section.reader()
     name, units, *axes = (_read_label(reader) for _ in range(2 + len(spec.grid)))
     reader.finish()

@@ -134,7 +134,7 @@ class Stream:
             sections={one.key: one.payload for one in required if one.key != SectionId.GROUP},
             groups=groups,
             metadata=read_metadata(optional, spec, limits),
-            times=None if times is None else read_times(times, spec.grid[0], limits),
+            times=None if times is None else read_times(times, spec, limits),
             part_start=None if part is None else read_varints(part, 1)[0],
             mask=None if mask is None else read_mask(mask, spec),
         )

@@ -80,7 +80,7 @@ def streams(draw: st.DrawFn) -> Stream:
             exif=draw(some_bytes),
             xmp=draw(some_bytes),
             dpi=draw(st.none() | st.tuples(dots, dots)),
-            colour=draw(st.none() | st.just(Colour(1, 2, 9, 1))),
+            colour=draw(st.none() | st.just(Colour(1, 2, 9, 1))) if is_film else None,
         ),
         part_start=draw(st.none() | st.integers(0, (1 << 32) - 1)),
     )
