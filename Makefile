@@ -32,8 +32,8 @@ native: setup ## what is installed, and native code against its reference
 	$(BIN)/inrcodec doctor && INRCODEC_REQUIRE=native $(PYTEST) tests/parity
 fuzz: setup ## damage each golden stream FUZZ_RUNS=2000 times; only documented errors may come
 	$(BIN)/python scripts/fuzz.py data/vectors/*/valid/*.inr --runs $(or $(FUZZ_RUNS),2000)
-rd: setup ## measure rate and distortion of DATA/kodak into data/rd/kodak.csv (takes long)
-	$(BIN)/python scripts/run_rd.py $(DATA) --rows data/rd/kodak.csv
+rd: setup ## measure images, sounds and films of DATA into data/rd, tables into docs (takes hours)
+	for s in images sounds films; do PYTHONPATH=scripts $(BIN)/python scripts/run_rd.py $(DATA) --set $$s --rows data/rd/$$s.csv || exit; done; $(BIN)/python scripts/plot_rd.py --into docs/results.md
 docs: setup ## write docs/cli.md anew from the command line
 	$(BIN)/typer inrcodec.cli utils docs --name inrcodec --output docs/cli.md
 clean: ## remove what can be made again

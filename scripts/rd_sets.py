@@ -1,0 +1,91 @@
+"""The sets of signals that `run_rd.py` measures: their files, rates, and how each is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from make_film_sample import scaled
+
+from inrcodec import media
+from inrcodec.signal import Metadata, Signal
+
+FILM_FRAMES, FILM_WIDTH, FILM_HEIGHT = 32, 640, 360
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Set:
+    """Files by the names that stand in rows, and what is asked for by default.
+
+    `settings` are the values of the baseline's one option, `seconds` the budget of an encode.
+    """
+
+    read: Callable[[Path, str], Signal]
+    files: tuple[str, ...]
+    measure: Literal["bpp", "kbps"]
+    rates: tuple[float, ...]
+    seconds: float
+    baseline: str
+    settings: tuple[str, ...]
+    decodes: int
+
+
+def read_image(data: Path, name: str) -> Signal:
+    """A photograph of the Kodak set."""
+    return media.read(data / "kodak" / f"{name}.png")
+
+
+def read_sound(data: Path, name: str) -> Signal:
+    """A sound, WAV or FLAC."""
+    paths = [data / "audio" / f"{name}{suffix}" for suffix in (".wav", ".flac")]
+    return media.read(next((path for path in paths if path.exists()), paths[0]))
+
+
+def read_film(data: Path, name: str) -> Signal:
+    """The first 32 frames of NAME in `bunny_640x360_32`, scaled to 640x360 by Lanczos."""
+    if name != FILM:
+        raise SystemExit(f"film {name} is not {FILM}")
+    with media.open_film(data / "video" / "bigbuckbunny.mp4") as film:
+        groups = film.groups(1, stop=FILM_FRAMES)
+        frames = [scaled(group.samples[0], FILM_WIDTH, FILM_HEIGHT) for group in groups]
+        spec = replace(film.spec, grid=(FILM_FRAMES, FILM_HEIGHT, FILM_WIDTH))
+    return Signal(samples=np.stack(frames), spec=spec, metadata=Metadata())
+
+
+FILM = f"bunny_{FILM_WIDTH}x{FILM_HEIGHT}_{FILM_FRAMES}"
+
+SETS = {
+    "images": Set(
+        read=read_image,
+        files=("kodim05", "kodim07", "kodim17", "kodim21"),
+        measure="bpp",
+        rates=(0.16, 0.3, 0.6),
+        seconds=40.0,
+        baseline="jpeg",
+        settings=("q5", "q10", "q20", "q30", "q50", "q70"),
+        decodes=3,
+    ),
+    "sounds": Set(
+        read=read_sound,
+        files=("speech-male", "gt_bach", "castanets48_stereo"),
+        measure="kbps",
+        rates=(16.0, 32.0, 64.0),
+        seconds=30.0,
+        baseline="mp3",
+        settings=tuple(f"{kbps} kbps" for kbps in (16, 24, 32, 48, 64, 96, 128)),
+        decodes=3,
+    ),
+    "films": Set(
+        read=read_film,
+        files=(FILM,),
+        measure="bpp",
+        rates=(0.1, 0.2, 0.45),
+        seconds=100.0,
+        baseline="x264",
+        settings=tuple(f"crf{crf}" for crf in (45, 40, 35, 30, 25, 20, 15, 10)),
+        decodes=1,
+    ),
+}
