@@ -1,6 +1,6 @@
 """Encode, decode and measure the samples: a table of bytes and quality, and one picture.
 
-Run: python scripts/demo.py [--seconds N] [--folder DIR]. N is the wall time of each of the three
+Run: python scripts/demo.py [--seconds N] [--folder DIR]. N is the wall time of each of the four
 encodes. DIR, "demo" if not given, then holds the streams, what they decode to, and demo.png, which
 shows original, decoded and error side by side.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
+WRITTEN_AS = {".mp4": ".mkv"}  # without loss
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 
 
@@ -40,9 +41,10 @@ JOBS = (
     Job("kodim23.png", "siren", 16_000),
     Job("kodim23.png", "hashgrid", 16_000),
     Job("speech-male.wav", "hashgrid", 24_000),
+    Job("bunny.mp4", "simplexgrid", 48_000),
 )
 HEADER = ("file", "model", "bytes", "rate", "quality", "encode", "decode")
-ROW = "{:<16} {:<9} {:>7} {:>11} {:>14} {:>8} {:>8}"
+ROW = "{:<16} {:<11} {:>7} {:>11} {:>14} {:>8} {:>8}"
 
 PHOTO_ERROR_LEVELS = 32  # white in the picture, of 255
 WINDOW, HOP = 1024, 128  # of the spectrograms, in samples
@@ -64,7 +66,7 @@ class Result:
     def rate(self) -> str:
         """What the file costs, in the unit that suits the signal."""
         if self.original.spec.kind is Kind.AUDIO:
-            return f"{metrics.kbps(self.n_bytes, self.original.spec):.1f} kbps"
+            return f"{metrics.kbps(self.n_bytes, self.original.seconds or 0.0):.1f} kbps"
         return f"{metrics.bpp(self.n_bytes, self.original.spec):.3f} bpp"
 
     @property
@@ -72,6 +74,8 @@ class Result:
         """How close it is, in the unit that suits the signal."""
         if self.original.spec.kind is Kind.AUDIO:
             return f"SNR {metrics.snr_db(self.original, self.decoded):.2f} dB"
+        if self.original.spec.kind is Kind.VIDEO:
+            return f"PSNR {metrics.film_psnr_db(self.original, self.decoded):.2f} dB"
         return f"PSNR {metrics.psnr_db(self.original, self.decoded):.2f} dB"
 
     @property
@@ -110,7 +114,7 @@ def run(job: Job, seconds: float, folder: Path) -> Result:
     loaded = time.monotonic()
     decoded = inrcodec.decode(folder / f"{stem}.inr")
     ended = time.monotonic()
-    inrcodec.write(decoded, folder / f"{stem}{suffix}")
+    inrcodec.write(decoded, folder / f"{stem}{WRITTEN_AS.get(suffix, suffix)}")
     return Result(
         job=job,
         original=original,
@@ -148,8 +152,10 @@ def draw(results: Sequence[Result], path: Path) -> None:
 
 
 def draw_photo(axes: Sequence[Axes], result: Result) -> AxesImage:
-    """The pictures, and how far each pixel is off, mean of the channels."""
+    """The pictures, of a film the middle frame, and how far each pixel is off, mean of channels."""
     pictures = [signal.samples for signal in (result.original, result.decoded)]
+    if result.original.spec.kind is Kind.VIDEO:
+        pictures = [frames[len(frames) // 2] for frames in pictures]
     for place, picture in zip(axes, pictures, strict=False):
         place.imshow(picture, interpolation="antialiased")
     difference = pictures[0].astype(np.float32) - pictures[1].astype(np.float32)

@@ -270,6 +270,6 @@ def _dpi_of(payload: bytes | None, notes: list[str]) -> tuple[float, float] | No
     x, y, unit = struct.unpack(">IIB", payload)
     if unit == 1:
         return x * _DPI_TO_METRE, y * _DPI_TO_METRE
-    if x != y:
+    if x != y and x and y:  # a zero means that nothing is known
         notes.append(f"pixel aspect ratio {x}:{y} is dropped")
     return None
