@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from inrcodec import metrics
 from inrcodec.container import Group, Stream
-from inrcodec.errors import InrcodecError, SignalError
+from inrcodec.errors import ConfigError, InrcodecError
 from inrcodec.fields import ByteReader
 from inrcodec.rate import EncodeResult, encode_to_target
 from inrcodec.representations import id_of
@@ -92,7 +92,7 @@ def encode_film(
 
     `started`: time.monotonic() when the command began. A target that is missed is no error:
     `reached` is False. When it is cancelled, the film ends after the group at hand. Raises
-    SignalError for a span that is not within the film, ConfigError as `encode_to_target` does.
+    ConfigError for a span that is not within the film, and as `encode_to_target` does.
     """
     started = time.monotonic() if started is None else started
     work = _Film(source, request, span, started, watch=watch, cancel=cancel or threading.Event())
@@ -276,7 +276,7 @@ def _span_within(span: tuple[int, int | None] | None, n_frames: int) -> tuple[in
     start, stop = span or (0, None)
     stop = n_frames if stop is None else stop
     if not 0 <= start < stop <= n_frames:
-        raise SignalError(f"frames {start}:{stop} are not within 0:{n_frames}")
+        raise ConfigError(f"frames {start}:{stop} are not within 0:{n_frames}")
     return start, stop
 
 

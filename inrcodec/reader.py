@@ -180,10 +180,16 @@ class Reader:
         return resolve(view, self._stream)
 
     def film(self, view: View | None = None, *, n_frames: int = 8) -> Iterator[Signal]:
-        """What a view shows of a film, at most `n_frames` at once; raises as `read` does."""
+        """What a view shows of a film, at most `n_frames` at once; raises as `read` does.
+
+        Large frames come in fewer at once, so that they stay within the limit of samples.
+        """
         if self.spec.kind is not Kind.VIDEO:
             raise ConfigError(f"frames of a stream that holds {self.spec.kind.name.lower()}")
-        for scene in film_parts(view or View(), self._stream, n_frames):
+        view = view or View()
+        spec = self.scene(view).spec
+        most = self._limits.max_samples // (math.prod(spec.grid[1:]) * spec.channels)
+        for scene in film_parts(view, self._stream, min(n_frames, max(most, 1))):
             yield self._signal(scene)
 
     def _few(self, parts: Iterator[Signal]) -> Iterator[Signal]:

@@ -41,7 +41,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Images, sound and arrays as small functions, in small files that decode everywhere."""
+    """Images, sounds, films, arrays as small functions, in small files that decode everywhere."""
 
 
 app.command()(encode.encode)

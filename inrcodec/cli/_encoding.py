@@ -208,6 +208,7 @@ def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
 def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
     from inrcodec import metrics
     from inrcodec.film import encode_film
+    from inrcodec.reader import Reader
 
     if task.seconds is not None:
         raise ConfigError("--seconds is for sound, not for film; --frames cuts it")
@@ -218,6 +219,7 @@ def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
         "bpp": metrics.bpp(n_bytes, result.spec),
         "psnr_db": result.psnr_db,
         "frames": result.spec.grid[0],
+        "kbps": metrics.kbps(n_bytes, Reader(result.data).seconds or 0.0),
     }
     effort = {"seconds": result.seconds, "iterations": result.iterations, "model": result.model}
     return _Outcome(
@@ -253,7 +255,9 @@ def _show(job: _Job, outcome: _Outcome, report: Report) -> None:
 
 def _summary(fields: Mapping[str, object]) -> str:
     measured = "{bpp:.3f} bpp, {psnr_db:.2f} dB"
-    if "kbps" in fields:
+    if "frames" in fields:
+        measured = "{kbps:.2f} kbps, {bpp:.3f} bpp, {psnr_db:.2f} dB"
+    elif "kbps" in fields:
         measured = "{kbps:.2f} kbps, SNR {snr_db:.2f} dB"
     effort = "{model}, {iterations} iterations, {seconds:.1f} s"
     return f"{{input}} -> {{output}}: {{bytes}} bytes, {measured}, {effort}".format(**fields)

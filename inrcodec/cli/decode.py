@@ -140,11 +140,13 @@ def decode_file(source: str, target: Target, *, view: View, report: Report) -> i
     Outputs that cannot be written are refused before any work.
     """
     from inrcodec.media.formats import of_suffix
+    from inrcodec.media.sequence import is_pattern
 
     suffix = _suffix_of(target)
     if suffix is not None:
         of_suffix(suffix)
-    files.check_writable(target.path, force=target.force)
+    if not is_pattern(target.path):  # else its folder is made with its first image
+        files.check_writable(target.path, force=target.force)
 
     def work(path: str) -> int:
         _decode_one(path, target, view=view, suffix=suffix, report=report)
@@ -209,8 +211,8 @@ def _write_film(
     with writer:
         for part in reader.film(view):
             writer.write(part.samples, part.times)
-    for note in writer.notes:
-        say(f"warning: {target.path}: {note}")
+    if writer.notes:
+        say(f"warning: {target.path}: {'; '.join(dict.fromkeys(writer.notes))}")
     written = Path(target.path)
     return scene.spec, written.stat().st_size if written.is_file() else None
 

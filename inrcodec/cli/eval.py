@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "compare_film", "evaluate"]
 
-_FRAMES_AT_ONCE = 8
-
 
 def evaluate(
     reference: Annotated[str, typer.Argument(metavar="REF", help="The source of the stream.")],
@@ -76,7 +74,7 @@ def _comparison(
 
 
 def compare_film(reference: Frames, data: bytes) -> dict[str, object]:
-    """The measures of a film's stream, by name, computed group by group; raises as `compare`."""
+    """The measures of a film's stream, by name, computed frame by frame; raises as `compare`."""
     import numpy as np
 
     from inrcodec import metrics
@@ -85,8 +83,8 @@ def compare_film(reference: Frames, data: bytes) -> dict[str, object]:
     reader, decode_seconds = Reader(data), 0.0
     _check_alike(reference.spec, reader.spec, reader.part_start)
     start, n_frames = reader.part_start or 0, reader.spec.grid[0]
-    mine = reference.groups(_FRAMES_AT_ONCE, start=start, stop=start + n_frames)
-    theirs = reader.film(n_frames=_FRAMES_AT_ONCE)
+    mine = reference.groups(1, start=start, stop=start + n_frames)
+    theirs = reader.film(n_frames=1)
     decibels = []
     for part in mine:
         began = time.monotonic()

@@ -208,10 +208,10 @@ def create_film(
 ) -> FilmWriter:
     """A writer of the film file, or of the images `folder/%04d.png`, that `path` names.
 
-    `suffix` (".mkv") is believed instead of the path's.
-    `codec` is "ffv1", without loss, or "x264", H.264 at quality `crf` (0 to 51, lower is better);
-    None: FFV1 for .mkv, H.264 for .mp4. Of `spec.grid` the count of frames is not binding. Raises
-    ConfigError for what the format cannot hold and as `files.check_writable` does.
+    `suffix` (".mkv") is believed instead of the path's. `codec` is "ffv1", without loss, or "x264",
+    H.264 at quality `crf` (0 to 51, lower is better); None: FFV1 for .mkv, H.264 for .mp4. Of
+    `spec.grid` the count of frames is not binding. Raises ConfigError for what the format cannot
+    hold and as `files.check_writable` does.
     """
     from inrcodec.media import sequence
 
@@ -219,7 +219,9 @@ def create_film(
     if str(path) == "-":
         raise ConfigError("a film is not written to standard output, only to a file")
     if sequence.is_pattern(path):
-        target = sequence.writing(path, spec, metadata, force=force, notes=notes)
+        if codec is not None:
+            raise ConfigError(f"a sequence of images has no codec, got {codec}")
+        target = sequence.writing(path, spec, metadata, suffix=suffix, force=force, notes=notes)
         return FilmWriter(target, spec, notes)
     files.check_writable(path, force=force)
     media_format = _film_of_suffix(suffix or Path(path).suffix)

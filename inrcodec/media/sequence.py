@@ -90,7 +90,13 @@ class ImageSequence(FilmSource):
 
 
 def writing(
-    pattern: str | Path, spec: SignalSpec, metadata: Metadata, *, force: bool, notes: list[str]
+    pattern: str | Path,
+    spec: SignalSpec,
+    metadata: Metadata,
+    *,
+    suffix: str | None = None,
+    force: bool,
+    notes: list[str],
 ) -> AbstractContextManager[Put]:
     """Writes frame i as image 1 + i; all appear at the end, or none.
 
@@ -99,7 +105,7 @@ def writing(
     would go on after the last of this film.
     """
     names = _Names.of(pattern)
-    media_format = formats.of_suffix(Path(pattern).suffix)
+    media_format = formats.of_suffix(suffix or Path(pattern).suffix)
     if media_format.kind is not Kind.IMAGE:
         raise ConfigError(f"{media_format.name} is not a format of images")
     image.check_holds(_spec_of_image(spec), media_format)

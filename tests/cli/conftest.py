@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -101,4 +102,34 @@ def sound_stream(sound) -> Path:
     """The sound as a stream."""
     path = sound.with_suffix(".inr")
     path.write_bytes(inrcodec.encode(sound, model="hashgrid", iterations=30))
+    return path
+
+
+@pytest.fixture(scope="session")
+def moving() -> Callable[..., np.ndarray]:
+    """Makes RGB frames [n, height, width, 3], all different."""
+    return _frames
+
+
+def _frames(n: int, height: int = 12, width: int = 16) -> np.ndarray:
+    """Smooth RGB frames, all different."""
+    y, x = np.mgrid[:height, :width]
+    planes = [np.stack([x * 9 + i * 5, y * 12, 200 - i * 9 + 0 * x], axis=-1) for i in range(n)]
+    return np.array(planes).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory) -> Path:
+    """A film of 5 frames of 16 x 12 pixels at 25 a second, without loss."""
+    pytest.importorskip("av")
+    path = tmp_path_factory.mktemp("film") / "film.mkv"
+    media.write(Signal.video(_frames(5), Fraction(1, 25)), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def film_stream(film) -> Path:
+    """The small film as a stream of three groups."""
+    path = film.with_suffix(".inr")
+    path.write_bytes(inrcodec.encode(film, model="siren", iterations=30, group_frames=2))
     return path

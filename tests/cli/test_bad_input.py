@@ -115,7 +115,7 @@ def test_an_existing_output_is_refused_before_any_work(run, tmp_path, command):
         (("--kbps", "8"), "kbps"),
         (("--seconds", "0:1"), "--seconds is for sound"),
         (("--seconds", "1"), "seconds '1' is not a:b"),
-        (("--frames", "0:9"), "--frames 0:9 is not supported"),
+        (("--frames", "0:9"), "--frames is for film, not for image"),
         (("--tune", "ms-ssim"), "--tune ms-ssim is not supported"),
         (("--roi", "mask.png"), "--roi mask.png is not supported"),
         (("--device", "cuda"), "device 'cuda' is not one of"),

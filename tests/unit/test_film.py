@@ -10,7 +10,7 @@ import pytest
 import inrcodec
 from inrcodec import codec, metrics
 from inrcodec.container import Stream
-from inrcodec.errors import ConfigError, CorruptError, LimitError, SignalError
+from inrcodec.errors import ConfigError, CorruptError, LimitError
 from inrcodec.film import FramesOfSignal, encode_film
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Colour, Metadata, Signal
@@ -87,7 +87,7 @@ def test_times_colour_and_part_come_back() -> None:
 
 @pytest.mark.parametrize("span", [(0, 0), (5, 5), (3, 11), (10, None)])
 def test_a_span_outside_the_film_is_refused(span: tuple[int, int | None]) -> None:
-    with pytest.raises(SignalError, match="not within 0:10"):
+    with pytest.raises(ConfigError, match="not within 0:10"):
         encode_film(FramesOfSignal(film()), EncodeRequest(iterations=1), span=span)
 
 
@@ -256,4 +256,13 @@ def test_a_film_of_more_samples_than_the_limit_is_read_in_parts() -> None:
     with pytest.raises(LimitError):
         inrcodec.decode(data, limits=limits)
     reader = inrcodec.open(data, limits=limits)
-    assert sum(len(part.samples) for part in reader.film(n_frames=4)) == FRAMES
+    assert [len(part.samples) for part in reader.film()] == [4, 4, 2]
+
+
+def test_the_multiplications_of_all_groups_are_limited_together(coded: bytes) -> None:
+    reader = inrcodec.open(coded)
+    of_a_group = int(reader.cost.macs_per_point) * 4 * HEIGHT * WIDTH
+    limits = inrcodec.DecodeLimits(max_macs=2 * of_a_group)
+    assert inrcodec.open(coded, limits=limits)[:8].shape[0] == 8
+    with pytest.raises(LimitError, match="multiplications are over"):
+        inrcodec.decode(coded, limits=limits)
