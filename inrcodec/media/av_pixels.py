@@ -41,6 +41,7 @@ _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _BT709, _BT601, _UNKNOWN, _IDENTITY = 1, 5, 2, 0
 _UNSAID = frozenset({_IDENTITY, _UNKNOWN, 3})
 _LIMITED, _FULL = 1, 2
+_THREADS = 1  # with more, libswscale now and then leaves rows of 16-bit frames wrong
 _FINE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 _FINE_INPUT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
@@ -102,6 +103,7 @@ def samples_of(
         format=FRAME_FORMATS[layout.channels, layout.sample_format],
         src_colorspace=layout.matrix,
         interpolation=_FINE_INPUT if wide else None,
+        threads=_THREADS,
     )
     samples: NDArray[np.generic] = plain.to_ndarray()
     if layout.grey_bits:
@@ -140,6 +142,7 @@ def frame_of(
         dst_colorspace=_SWSCALE.get(target.colour.matrix, _BT601) if yuv else None,
         dst_color_range=_FULL if target.colour.full_range else _LIMITED,
         interpolation=_FINE,
+        threads=_THREADS,
     )
     frame.color_primaries, frame.color_trc, frame.colorspace, _ = target.colour
     frame.color_range = _FULL if target.colour.full_range else _LIMITED

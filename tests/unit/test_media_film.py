@@ -65,6 +65,7 @@ def _film(
                 format=pixels,
                 dst_colorspace=5 if colour is None else colour.matrix,
                 dst_color_range=1 if colour is None else 1 + colour.full_range,
+                threads=1,  # more now and then give wrong rows of 16-bit frames
             )
             frame.pts = number if times is None else times[number]
             frame.time_base = base
