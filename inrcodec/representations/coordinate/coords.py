@@ -11,13 +11,23 @@ from numpy.typing import NDArray
 
 from inrcodec.representations.base import Window
 
-__all__ = ["axis_coords", "point_coords"]
+__all__ = ["axis_coords", "grid_coords", "point_coords"]
 
 
 def axis_coords(window: Window) -> NDArray[np.float32]:
     """Coordinates [len(window)] of the samples of one axis."""
     index = window.start + np.arange(window.count, dtype=np.float64)
     return ((index + 0.5) / window.size).astype(np.float32)
+
+
+def grid_coords(grid: tuple[int, ...], points: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Coordinates [n, axes] of points of a whole grid by row-major index [n].
+
+    As `point_coords` gives them, without coordinates of points that are not asked for.
+    """
+    places = np.unravel_index(points, grid)
+    columns = [(place + 0.5) / size for place, size in zip(places, grid, strict=True)]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def point_coords(

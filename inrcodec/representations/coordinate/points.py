@@ -13,8 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.representations.base import Window
-from inrcodec.representations.coordinate.coords import axis_coords, point_coords
+from inrcodec.representations.coordinate.coords import grid_coords
 from inrcodec.representations.coordinate.pack import OutputScale
 from inrcodec.signal import Signal
 
@@ -80,8 +79,7 @@ class FitData:
 
     def at(self, points: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Coordinates [n, axes] and targets [n, channels] of points [n], by row-major index."""
-        axes = tuple(axis_coords(Window.whole(size)) for size in self.grid)
-        return point_coords(axes, points), self.targets[points]
+        return grid_coords(self.grid, points), self.targets[points]
 
 
 def batches(
