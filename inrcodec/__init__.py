@@ -1,4 +1,4 @@
-"""inrcodec: images, sound, film and arrays as small functions, in small files that decode everywhere.
+"""inrcodec: images, sound, film and arrays as functions, in small files that decode everywhere.
 
 The public names. They are loaded on first use, so that `import inrcodec` is quick and imports
 neither torch nor an image library.

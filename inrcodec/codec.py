@@ -92,7 +92,7 @@ def frame_of(signal: Signal, representation: type[Representation]) -> Stream:
         spec=signal.spec,
         representation_id=id_of(representation),
         metadata=signal.metadata,
-        times=None if signal.times is None else tuple(signal.times.tolist()),
+        times=signal.times,
         part_start=None if signal.part is None else signal.part[0],
         mask=signal.mask,
     )
@@ -148,7 +148,7 @@ def render(stream: Stream, function: Function, *, limits: DecodeLimits | None = 
         spec=spec,
         metadata=stream.metadata,
         part=None if start is None else (start, start + spec.grid[0]),
-        times=None if stream.times is None else np.array(stream.times, np.int64),
+        times=stream.times,
         mask=mask,
     )
 

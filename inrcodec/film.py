@@ -24,7 +24,7 @@ from inrcodec.fields import ByteReader
 from inrcodec.rate import EncodeResult, encode_to_target
 from inrcodec.representations import id_of
 from inrcodec.representations.base import Step, Watch
-from inrcodec.request import EncodeRequest, Target
+from inrcodec.request import EncodeRequest, Target, clamped
 from inrcodec.signal import Metadata, Signal, SignalSpec
 
 __all__ = ["FilmResult", "Frames", "FramesOfSignal", "encode_film"]
@@ -41,21 +41,26 @@ _SIZE_TOLERANCE = 0.02
 
 
 class Frames(Protocol):
-    """A film that gives its frames group by group; `media.open_film` makes one of a file."""
+    """A film that gives its frames group by group; `media.open_film` makes one of a file.
+
+    `part_start`: of a part of a longer film, where it begins there.
+    """
 
     spec: SignalSpec
     metadata: Metadata
     times: NDArray[np.int64] | None
+    part_start: int | None
 
     def groups(self, n_frames: int, *, start: int = 0, stop: int | None = None) -> Iterator[Signal]:
         """The frames [start, stop) as signals of at most `n_frames`, each with its `part`."""
 
 
 class FramesOfSignal:
-    """A film in memory as `Frames`."""
+    """A film in memory as `Frames`; of a part of another film, these are still its frames."""
 
     def __init__(self, signal: Signal) -> None:
-        self._signal = signal
+        self._signal = replace(signal, part=None)
+        self.part_start = None if signal.part is None else signal.part[0]
         self.spec, self.metadata, self.times = signal.spec, signal.metadata, signal.times
 
     def groups(self, n_frames: int, *, start: int = 0, stop: int | None = None) -> Iterator[Signal]:
@@ -153,8 +158,7 @@ class _Film:
         if Stream.from_bytes(data).groups != groups:
             raise InrcodecError("the encoded stream does not hold the groups that were encoded")
         decibels = np.concatenate([one.decibels for one in self._done])
-        exact = bool((decibels >= metrics.EQUAL_FRAME_DB).all())
-        psnr_db = math.inf if exact else float(decibels.mean())
+        psnr_db = metrics.mean_psnr_db(decibels)
         return FilmResult(
             data=data,
             spec=stream.spec,
@@ -177,14 +181,15 @@ class _Film:
 
     def _head(self, n_frames: int) -> Stream:
         """The stream of the first `n_frames`, but for its groups."""
-        start, whole = self._span[0], self._source.spec.grid[0]
+        start, whole, before = self._span[0], self._source.spec.grid[0], self._source.part_start
+        is_part = self._is_part or n_frames < whole or before is not None
         times = self._source.times
         return Stream(
             spec=replace(self._source.spec, grid=(n_frames, *self._source.spec.grid[1:])),
             representation_id=id_of(self._request.representation),
             metadata=self._source.metadata,
-            times=None if times is None else tuple(times[start : start + n_frames].tolist()),
-            part_start=start if self._is_part or n_frames < whole else None,
+            times=None if times is None else times[start : start + n_frames] - times[start],
+            part_start=start + (before or 0) if is_part else None,
         )
 
     @property
@@ -230,13 +235,14 @@ class _Film:
         share = group.spec.grid[0] / left_frames
         if request.target.measure == "psnr":
             wanted = request.target.value
-            missed = sum(float((wanted - one.decibels).sum()) for one in self._done)
+            counted = (np.minimum(one.decibels, metrics.MOST_FRAME_DB) for one in self._done)
+            missed = sum(float((wanted - decibels).sum()) for decibels in counted)
             most = min(max(missed / left_frames, -_MOST_AMENDS_DB), _MOST_AMENDS_DB)
-            request = replace(request, target=Target("psnr", max(wanted + most, 1.0)))
+            request = replace(request, target=Target("psnr", clamped("psnr", wanted + most)))
         if self._budget is not None:
             spent = len(self._head(self._n_frames).to_bytes()) + self._bytes_done
             n_bytes = (self._budget - spent) * share - _SECTION_BYTES
-            request = replace(request, target=Target("size", max(n_bytes, 64.0)))
+            request = replace(request, target=Target("size", clamped("size", n_bytes)))
         if request.seconds is not None:
             left = self._started + request.seconds - time.monotonic()
             request = replace(request, seconds=max(left * share, _LEAST_SECONDS))
@@ -287,6 +293,6 @@ def _budget_of(target: Target, head: Stream) -> float | None:
     if target.measure == "kbps":
         seconds = head.spec.seconds
         if head.times is not None:
-            seconds = head.spec.seconds_of(np.array(head.times, np.int64))
+            seconds = head.spec.seconds_of(head.times)
         return target.value * 1000.0 * (seconds or 0.0) / 8.0
     return target.value if target.measure == "size" else None

@@ -236,7 +236,7 @@ class _Search:
         windows = tuple(Window.whole(size) for size in self._signal.spec.grid)
         samples = codec.evaluate(encoded.unpacked, self._signal.spec, windows)
         decoded = replace(self._signal, samples=samples)
-        mse = _unit_mse(self._signal, decoded)
+        mse = _unit_mse(self._signal, decoded, self._request.target)
         self._decode_seconds = time.monotonic() - began
         values = {"lam": goal.lam, "bytes": float(len(encoded.data)), "mse": mse}
         return _Try(goal, encoded, decoded, mse, values[self._aim.scale])
@@ -360,10 +360,10 @@ def _variance(signal: Signal) -> float:
     return max(float(values.var(axis=0, dtype=np.float64).mean()), 1e-12)
 
 
-def _unit_mse(signal: Signal, decoded: Signal) -> float:
-    """Mean square error on the [0, 1] scale; of a film, that of a frame of its mean PSNR."""
+def _unit_mse(signal: Signal, decoded: Signal, target: Target) -> float:
+    """Mean square error on the [0, 1] scale; for the PSNR of a film, that of one frame of it."""
     unit = _span(signal.spec)
-    if signal.spec.kind is not Kind.VIDEO:
+    if signal.spec.kind is not Kind.VIDEO or target.measure != "psnr":
         return metrics.mse(signal, decoded, unit=unit)
     decibels = metrics.film_psnr_db(signal, decoded)
     return float((metrics.peak_of(signal) / unit) ** 2 * 10.0 ** (-decibels / 10.0))

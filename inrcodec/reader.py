@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from types import EllipsisType
 from typing import SupportsIndex
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
-from inrcodec.errors import ConfigError, LimitError
+from inrcodec.errors import ConfigError
 from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
@@ -75,8 +74,7 @@ class Reader:
     @property
     def times(self) -> NDArray[np.int64] | None:
         """When each frame of a film is shown, in units of the time base; None if evenly."""
-        times = self._stream.times
-        return None if times is None else np.array(times, np.int64)
+        return self._stream.times
 
     @property
     def seconds(self) -> float | None:
@@ -168,12 +166,13 @@ class Reader:
             return codec.render(self._stream, self._function, limits=self._limits)
         if self.spec.kind is not Kind.VIDEO:
             return self._signal(resolve(view, self._stream))
-        parts = list(self._few(self.film(view)))
-        samples = np.concatenate([part.samples for part in parts])
-        times = [part.times for part in parts if part.times is not None]
-        spec = replace(parts[0].spec, grid=samples.shape[:-1])
-        all_times = np.concatenate(times) if times else None
-        return Signal(samples=samples, spec=spec, metadata=self.meta, times=all_times)
+        scene = self._within_limit(self.scene(view))
+        shape = (*scene.spec.grid, scene.spec.channels)
+        samples, done = np.empty(shape, self.dtype), 0
+        for part in self.film(view):
+            samples[done : done + len(part.samples)] = part.samples
+            done += len(part.samples)
+        return Signal(samples=samples, spec=scene.spec, metadata=self.meta, times=scene.times)
 
     def scene(self, view: View) -> Scene:
         """What a view shows, all but the samples; raises as `read` does."""
@@ -192,19 +191,15 @@ class Reader:
         for scene in film_parts(view, self._stream, min(n_frames, max(most, 1))):
             yield self._signal(scene)
 
-    def _few(self, parts: Iterator[Signal]) -> Iterator[Signal]:
-        """Parts of a film while they fit the limit of samples. Raises LimitError beyond."""
-        left = self._limits.max_samples
-        for part in parts:
-            left -= part.samples.size
-            if left < 0:
-                raise LimitError(f"more than {self._limits.max_samples} samples at once")
-            yield part
-
-    def _signal(self, scene: Scene) -> Signal:
+    def _within_limit(self, scene: Scene) -> Scene:
+        """The scene. Raises ConfigError if it has more samples than may be computed at once."""
         n_samples = scene.spec.n_points * scene.spec.channels
         if n_samples > self._limits.max_samples:
             raise ConfigError(f"{n_samples} samples are over {self._limits.max_samples}")
+        return scene
+
+    def _signal(self, scene: Scene) -> Signal:
+        scene = self._within_limit(scene)
         samples = codec.evaluate(
             self._function,
             scene.spec,

@@ -11,7 +11,7 @@ from inrcodec.errors import ConfigError
 from inrcodec.representations import by_name
 from inrcodec.representations.base import Representation
 
-__all__ = ["EncodeRequest", "Measure", "Target"]
+__all__ = ["EncodeRequest", "Measure", "Target", "clamped"]
 
 Measure = Literal["quality", "lambda", "size", "bpp", "psnr", "kbps", "snr"]
 
@@ -45,6 +45,12 @@ class Target:
         low, high = _RANGES[self.measure]
         if not low <= self.value <= high:
             raise ConfigError(f"{self.measure} {self.value:g} is not in [{low:g}, {high:g}]")
+
+
+def clamped(measure: Measure, value: float) -> float:
+    """The value, moved into the range of a measure."""
+    low, high = _RANGES[measure]
+    return min(max(value, low), high)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

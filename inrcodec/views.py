@@ -31,6 +31,7 @@ _LONGEST = (1 << 32) - 1
 """Samples of an axis: as many as a stream can have."""
 
 _MOST_FRAMES_PER_SECOND = 100_000
+_MOST_FRAMES = 1 << 22
 
 _KINDS = {
     "scale": (Kind.IMAGE, Kind.VIDEO, Kind.ARRAY),
@@ -115,7 +116,7 @@ def film_parts(view: View, stream: Stream, n_frames: int) -> Iterator[Scene]:
 def _film(view: View, stream: Stream, plane: Scene) -> Scene:
     """The frames of a view of a film, whose pictures are those of `plane`."""
     spec = stream.spec
-    times = None if stream.times is None else np.array(stream.times, np.int64)
+    times = stream.times
     start, stop = _frames_within(view.frames, spec.grid[0])
     places: NDArray[np.float64] = np.arange(start, stop, dtype=np.float64) + 0.5
     if times is not None:
@@ -152,15 +153,16 @@ def _places_at(rate: Fraction, start: int, stop: int, stream: Stream) -> NDArray
         raise ConfigError(f"rate {float(rate):g} is not in (0, {_MOST_FRAMES_PER_SECOND}]")
     shown = np.arange(spec.grid[0] + 1, dtype=np.float64)
     if stream.times is not None:
-        times = np.array(stream.times, np.int64)
-        end = spec.seconds_of(times) / float(spec.time_base)
-        shown = np.append(times.astype(np.float64), end)
+        end = spec.seconds_of(stream.times) / float(spec.time_base)
+        shown = np.append(stream.times.astype(np.float64), end)
     shown *= float(spec.time_base)
     seconds = shown[stop] - shown[start]
-    n_frames = max(1, round(seconds * float(rate)))
-    if n_frames > _LONGEST:
-        raise ConfigError(f"rate {float(rate):g} makes over {_LONGEST} frames")
+    n_frames = round(seconds * float(rate))
+    if n_frames > _MOST_FRAMES:
+        raise ConfigError(f"rate {float(rate):g} makes over {_MOST_FRAMES} frames")
     moments = shown[start] + (np.arange(n_frames) + 0.5) / float(rate)
+    if n_frames == 0:  # one at least: that of the middle
+        moments = np.array([(shown[start] + shown[stop]) / 2])
     places: NDArray[np.float64] = np.interp(moments, shown, np.arange(shown.size, dtype=np.float64))
     return places
 

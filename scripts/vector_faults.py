@@ -221,7 +221,7 @@ def of_groups() -> dict[str, bytes]:
     one, two = Group.read(ByteReader(first)), Group.read(ByteReader(second))
     in_way_2 = {**two.sections, MODEL: b"\2" + two.sections[MODEL][1:]}
     too_long = first[:2] + varints(len(first)) + first[3:]
-    large = varints(2**28 + 1)
+    large = varints(2**20 + 1)
     groups = {
         "film_without_groups": (),
         "groups_too_few": (first,),
@@ -236,7 +236,7 @@ def of_groups() -> dict[str, bytes]:
     faults["film_with_model"] = framed((HEAD, head), model, (GROUP, first), (GROUP, second))
     faults["group_in_image"] = Parts.of("siren_1x1").framed((GROUP, first))
     faults["group_of_too_many_samples"] = film_of(
-        bytes([0x20, 1]) + large + varints(1, 1, 1, 1, 25), large + first[1:]
+        bytes([0x20, 1]) + large + varints(16, 16, 1, 1, 25), large + first[1:]
     )
     faults["difference_too_large"] = film_of(
         bytes([0x20, 1]) + varints(2, 1, 1, 1, 1, 25),
@@ -269,9 +269,9 @@ def of_film_times() -> dict[str, bytes]:
     frames = [(GROUP, group) for group in groups]
     image = Parts.of("siren_1x1")
     times = {
-        "too_short": varints(1),
-        "repeated": varints(1, 0),
-        "too_long": varints(1, 1, 1),
+        "too_short": u32(1),
+        "repeated": u32(1, 0),
+        "too_long": u32(1, 1, 1),
         "bomb": b"\1" * (2**24 + 1),
     }
     colours = {"range_2": bytes([1, 1, 1, 2]), "too_long": bytes(5)}
@@ -286,6 +286,11 @@ def of_film_times() -> dict[str, bytes]:
         "colour_of_image": image.framed((COLOUR | OPTIONAL, bytes(4))),
         "time_base_0": framed((HEAD, head[:-2] + varints(0, 25)), *frames),
     }
+
+
+def u32(*values: int) -> bytes:
+    """Little-endian, four bytes each."""
+    return np.array(values, "<u4").tobytes()
 
 
 def f64(*values: float) -> bytes:

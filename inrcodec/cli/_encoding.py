@@ -106,8 +106,10 @@ def _outputs_in(folder: Path, sources: Sequence[str]) -> list[str]:
 
 def _name_of(source: str) -> str:
     """The name that an input gives its stream; a sequence of images has that of its folder."""
+    from inrcodec.media.sequence import is_pattern
+
     path = Path(source)
-    return path.parent.resolve().name if "%" in path.name else path.stem
+    return path.parent.resolve().name if is_pattern(path) else path.stem
 
 
 def _check_can_be_made(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +23,7 @@ from inrcodec.cli._report import Report, first_failure
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from inrcodec.film import Frames
+    from inrcodec.media import FilmSource
     from inrcodec.signal import Signal, SignalSpec
 
 __all__ = ["compare", "compare_film", "evaluate"]
@@ -73,7 +72,7 @@ def _comparison(
     return lambda data: compare(signal, data)
 
 
-def compare_film(reference: Frames, data: bytes) -> dict[str, object]:
+def compare_film(reference: FilmSource, data: bytes) -> dict[str, object]:
     """The measures of a film's stream, by name, computed frame by frame; raises as `compare`."""
     import numpy as np
 
@@ -91,12 +90,11 @@ def compare_film(reference: Frames, data: bytes) -> dict[str, object]:
         decoded = next(theirs)
         decode_seconds += time.monotonic() - began
         decibels.append(metrics.frame_psnrs_db(part, decoded))
-    joined = np.concatenate(decibels)
-    exact = bool((joined >= metrics.EQUAL_FRAME_DB).all())
+    reference.tell()
     fields: dict[str, object] = {
         "bytes": len(data),
         "bpp": metrics.bpp(len(data), reader.spec),
-        "psnr_db": math.inf if exact else float(joined.mean()),
+        "psnr_db": metrics.mean_psnr_db(np.concatenate(decibels)),
         "frames": n_frames,
         "decode_seconds": decode_seconds,
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from inrcodec.container.sections import DecodeLimits, Section, SectionId
 from inrcodec.errors import CorruptError, LimitError, SignalError
@@ -73,28 +75,28 @@ def read_metadata(
     )
 
 
-def times_to_payload(times: Sequence[int]) -> bytes:
+def times_to_payload(times: NDArray[np.int64]) -> bytes:
     """When each frame of a film is shown, from the first on. Raises SignalError unless it rises."""
-    steps = [after - before for before, after in pairwise(times)]
-    if not all(1 <= step <= MAX_VARINT for step in steps):
+    steps = np.diff(times)
+    if steps.size and not (steps.min() >= 1 and steps.max() <= MAX_VARINT):
         raise SignalError(f"times of frames do not rise by steps in [1, {MAX_VARINT}]")
-    return zlib.compress(varints_to_bytes(*steps), 9)
+    return zlib.compress(steps.astype("<u4").tobytes(), 9)
 
 
-def read_times(section: Section, spec: SignalSpec, limits: DecodeLimits) -> tuple[int, ...]:
-    """The times of frames, the first at 0. Raises BitstreamError."""
+def read_times(section: Section, spec: SignalSpec, budget: int) -> NDArray[np.int64]:
+    """The times of frames, the first at 0, from at most `budget` bytes. Raises BitstreamError."""
     _check_kind(section, spec, Kind.VIDEO)
     n_frames = spec.grid[0]
-    data = _inflate(section, limits.max_metadata_bytes)
-    if len(data) < n_frames - 1:
-        raise CorruptError(f"TIMES is too short for {n_frames} frames", offset=section.start)
-    reader = ByteReader(data, name="TIMES", base=section.start)
-    steps = [reader.varint() for _ in range(1, n_frames)]
-    reader.finish()
-    if 0 in steps:
-        number = steps.index(0) + 1
-        raise CorruptError(f"TIMES shows frame {number} with the one before", offset=section.start)
-    return tuple(accumulate(steps, initial=0))
+    data = _inflate(section, budget)
+    if len(data) != 4 * (n_frames - 1):
+        raise CorruptError(
+            f"TIMES of {len(data)} bytes for {n_frames} frames", offset=section.start
+        )
+    steps = np.frombuffer(data, "<u4").astype(np.int64)
+    if steps.size and steps.min() == 0:
+        late = int(steps.argmin()) + 1
+        raise CorruptError(f"TIMES shows frame {late} with the one before it", offset=section.start)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(steps)])
 
 
 def _check_kind(section: Section, spec: SignalSpec, kind: Kind) -> None:

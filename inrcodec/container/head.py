@@ -78,7 +78,10 @@ def _read_time_base(reader: ByteReader) -> Fraction:
 def _check_size(spec: SignalSpec, limits: DecodeLimits) -> None:
     if spec.channels > limits.max_channels:
         raise LimitError(f"{spec.channels} channels are over the limit of {limits.max_channels}")
-    n_points = math.prod(spec.grid[1:]) if spec.kind is Kind.VIDEO else spec.n_points
+    is_film = spec.kind is Kind.VIDEO
+    if is_film and spec.grid[0] > limits.max_frames:
+        raise LimitError(f"{spec.grid[0]} frames are over the limit of {limits.max_frames}")
+    n_points = math.prod(spec.grid[1:]) if is_film else spec.n_points
     n_samples = n_points * spec.channels  # of a film: a frame's; its groups are checked one by one
     if n_samples > limits.max_samples:
         raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")

@@ -62,13 +62,15 @@ class DecodeLimits:
     """The most that a stream may ask of its decoder; more raises LimitError before any allocation.
 
     `max_bytes`: length of the file. `max_samples`: grid points x channels that are computed at
-    once. `max_parameters`: stored numbers, of each group of a film. `max_metadata_bytes`: all
-    metadata, inflated. `max_macs`: multiplications of what is computed at once.
+    once. `max_frames`: of a film. `max_parameters`: stored numbers, of each group of a film.
+    `max_metadata_bytes`: all metadata and times, inflated. `max_macs`: multiplications of what is
+    computed at once.
     """
 
     max_bytes: int = 1 << 30
     max_samples: int = 1 << 28
     max_channels: int = 64
+    max_frames: int = 1 << 22
     max_parameters: int = 1 << 26
     max_metadata_bytes: int = 1 << 24
     max_macs: int = 1 << 44

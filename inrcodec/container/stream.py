@@ -88,7 +88,7 @@ class Stream:
     sections: Mapping[int, bytes] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
-    times: tuple[int, ...] | None = None
+    times: NDArray[np.int64] | None = field(default=None, compare=False)
     part_start: int | None = None
     mask: NDArray[np.bool_] | None = None
 
@@ -128,13 +128,16 @@ class Stream:
         groups = tuple(Group.read(one.reader()) for one in required if one.key == SectionId.GROUP)
         _check_groups(groups, spec, limits)
         times, part = optional.get(SectionId.TIMES), optional.get(SectionId.PART)
+        metadata = read_metadata(optional, spec, limits)
+        blobs = (metadata.icc, metadata.exif, metadata.xmp)
+        budget = limits.max_metadata_bytes - sum(len(blob) for blob in blobs if blob is not None)
         return Stream(
             spec=spec,
             representation_id=representation_id,
             sections={one.key: one.payload for one in required if one.key != SectionId.GROUP},
             groups=groups,
-            metadata=read_metadata(optional, spec, limits),
-            times=None if times is None else read_times(times, spec, limits),
+            metadata=metadata,
+            times=None if times is None else read_times(times, spec, budget),
             part_start=None if part is None else read_varints(part, 1)[0],
             mask=None if mask is None else read_mask(mask, spec),
         )

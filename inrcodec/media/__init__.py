@@ -77,7 +77,7 @@ def load(
     loaded = open_film(source, rate=rate) if film.is_film(source) else _film_or_data(source)
     if isinstance(loaded, FilmSource):
         choice.check_unused(loaded.name)
-        _warn(loaded.name, loaded.notes)
+        loaded.tell()
         return loaded
     data, name = loaded
     if rate is not None:

@@ -7,6 +7,7 @@ writes raw frames, `sequence.py` a film whose frames are images.
 from __future__ import annotations
 
 import io
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -59,6 +60,8 @@ class FilmSource(ABC):
     metadata: Metadata
     times: NDArray[np.int64] | None
     notes: list[str]
+    part_start: int | None = None
+    n_told = 0
 
     def groups(self, n_frames: int, *, start: int = 0, stop: int | None = None) -> Iterator[Signal]:
         """The frames [start, stop) in Signals of at most `n_frames`, each with its `part`.
@@ -84,6 +87,14 @@ class FilmSource(ABC):
         (whole,) = self.groups(self.spec.grid[0])
         return replace(whole, part=None)
 
+    def tell(self) -> None:
+        """Warn of what is lost, each loss once: on opening, and of what showed up while reading."""
+        notes = list(dict.fromkeys(self.notes))
+        if len(notes) > self.n_told:
+            new = "; ".join(notes[self.n_told :])
+            warnings.warn(f"{self.name}: {new}", stacklevel=3)
+            self.n_told = len(notes)
+
     @abstractmethod
     def close(self) -> None:
         """Let go of what the source holds."""
@@ -108,8 +119,10 @@ class FilmSource(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if kind is None:
+            self.tell()
 
 
 class FilmWriter:

@@ -23,7 +23,7 @@ from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
 __all__ = ["ImageSequence", "is_pattern", "writing"]
 
 _FIRST = 1
-_PLACE = re.compile(r"%(?:0(\d+))?d")
+_PLACE = re.compile(r"%(?:0(\d+))?d(?![A-Za-z])")
 
 
 def is_pattern(path: str | Path) -> bool:
@@ -98,7 +98,7 @@ def writing(
     force: bool,
     notes: list[str],
 ) -> AbstractContextManager[Put]:
-    """Writes frame i as image 1 + i; all appear at the end, or none.
+    """Writes frame i as image 1 + i; nothing appears before all are written.
 
     The folder is made for the first frame. Raises ConfigError for what an image of that format
     cannot hold, and for images that are there already: any without `force`, with it those that

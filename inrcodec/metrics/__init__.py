@@ -2,7 +2,7 @@
 
 from inrcodec.metrics.bd import BdRate, bd_rate
 from inrcodec.metrics.distortion import (
-    EQUAL_FRAME_DB,
+    MOST_FRAME_DB,
     MS_SSIM_MIN_SIDE,
     Samples,
     bpp,
@@ -10,6 +10,7 @@ from inrcodec.metrics.distortion import (
     frame_psnrs_db,
     kbps,
     max_abs_error,
+    mean_psnr_db,
     ms_ssim,
     mse,
     peak_of,
@@ -21,7 +22,7 @@ from inrcodec.metrics.distortion import (
 )
 
 __all__ = [
-    "EQUAL_FRAME_DB",
+    "MOST_FRAME_DB",
     "MS_SSIM_MIN_SIDE",
     "BdRate",
     "Samples",
@@ -31,6 +32,7 @@ __all__ = [
     "frame_psnrs_db",
     "kbps",
     "max_abs_error",
+    "mean_psnr_db",
     "ms_ssim",
     "mse",
     "peak_of",

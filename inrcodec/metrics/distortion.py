@@ -18,7 +18,7 @@ from inrcodec.errors import ConfigError
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 __all__ = [
-    "EQUAL_FRAME_DB",
+    "MOST_FRAME_DB",
     "MS_SSIM_MIN_SIDE",
     "Samples",
     "bpp",
@@ -26,6 +26,7 @@ __all__ = [
     "frame_psnrs_db",
     "kbps",
     "max_abs_error",
+    "mean_psnr_db",
     "ms_ssim",
     "mse",
     "peak_of",
@@ -38,8 +39,8 @@ __all__ = [
 
 Samples = Signal | NDArray[np.generic]
 
-EQUAL_FRAME_DB = 100.0
-"""What an equal frame counts in the mean over the frames of a film."""
+MOST_FRAME_DB = 100.0
+"""What a frame counts at most in the mean over the frames of a film, as an equal one does."""
 
 MS_SSIM_MIN_SIDE = 161
 """Shorter sides leave less than one window at the coarsest of the five scales."""
@@ -61,6 +62,9 @@ def peak_of(signal: Signal) -> float:
     sample_format = signal.spec.sample_format
     if signal.spec.kind is Kind.AUDIO:
         return 2.0 if sample_format.is_float else float(1 << sample_format.bits)
+    if sample_format.is_float and signal.spec.kind is Kind.VIDEO:
+        low, high = signal.spec.value_range  # of the whole film, of which these may be some frames
+        return high - low
     if sample_format.is_float or signal.spec.kind is Kind.ARRAY:
         return float(np.nanmax(signal.samples)) - float(np.nanmin(signal.samples))
     return float((1 << sample_format.bits) - 1)
@@ -88,16 +92,21 @@ def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) 
 
 
 def frame_psnrs_db(reference: Signal, decoded: Signal) -> NDArray[np.float64]:
-    """The PSNR [frames] of each frame of a film, over its samples; 100 dB for an equal frame."""
+    """The PSNR [frames] of each frame of a film, over its samples; infinite for an equal frame."""
     peak, pairs = peak_of(reference), zip(*_pair(reference, decoded), strict=True)
-    return np.array([min(psnr_db(*pair, peak=peak), EQUAL_FRAME_DB) for pair in pairs])
+    return np.array([psnr_db(*pair, peak=peak) for pair in pairs])
+
+
+def mean_psnr_db(decibels: NDArray[np.float64]) -> float:
+    """The mean over frames of their PSNR, none counted above 100 dB; infinite if all are equal."""
+    if np.isposinf(decibels).all():
+        return math.inf
+    return float(np.minimum(decibels, MOST_FRAME_DB).mean())
 
 
 def film_psnr_db(reference: Signal, decoded: Signal) -> float:
-    """The mean over frames of their PSNR; infinite for equal films."""
-    if _equal(reference, decoded):
-        return math.inf
-    return float(frame_psnrs_db(reference, decoded).mean())
+    """The PSNR of a film: `mean_psnr_db` of its frames."""
+    return mean_psnr_db(frame_psnrs_db(reference, decoded))
 
 
 def signal_power(signal: Samples, *, unit: float = 1.0) -> float:

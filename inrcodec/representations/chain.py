@@ -39,11 +39,6 @@ class Chain:
         self._starts = np.cumsum([0, *(group.n_frames for group in groups)])
         self._last: tuple[int, Representation] | None = None
 
-    @property
-    def spans(self) -> tuple[tuple[int, int], ...]:
-        """The frames [start, stop) of each group."""
-        return tuple(zip(self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True))
-
     def function(self, number: int) -> Representation:
         """The function of a group. Raises BitstreamError if it cannot be unpacked."""
         before = None
@@ -76,7 +71,7 @@ class Chain:
         numbers = self._numbers_at(centres)
         for number in np.unique(numbers):
             own = np.flatnonzero(numbers == number)
-            start, stop = self.spans[number]
+            start, stop = (float(frame) for frame in self._starts[number : number + 2])
             local = Window(
                 (stop - start) / frames_per_sample,
                 time.start + int(own[0]) - start / frames_per_sample,
@@ -94,7 +89,7 @@ class Chain:
         values = np.empty((len(coords), self.spec.channels), np.float32)
         for number in np.unique(numbers):
             own = numbers == number
-            start, stop = self.spans[number]
+            start, stop = (float(frame) for frame in self._starts[number : number + 2])
             local = coords[own].astype(np.float64)
             local[:, 0] = (frames[own] - start) / (stop - start)
             values[own] = self.function(int(number)).sample(local)

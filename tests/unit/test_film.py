@@ -247,7 +247,52 @@ def test_the_samples_of_a_group_are_limited() -> None:
     data = encoded(film(), 2)
     limits = inrcodec.DecodeLimits(max_samples=3 * HEIGHT * WIDTH * 3)
     with pytest.raises(LimitError, match="samples are over"):
-        inrcodec.decode(data, limits=limits)
+        Stream.from_bytes(data, limits)
+
+
+def test_the_frames_of_a_film_are_limited(coded: bytes) -> None:
+    with pytest.raises(LimitError, match="10 frames are over the limit of 9"):
+        Stream.from_bytes(coded, inrcodec.DecodeLimits(max_frames=9))
+    slow = Signal.video(film(2).samples, Fraction(10**8))
+    with pytest.raises(ConfigError, match="makes over"):
+        inrcodec.open(encoded(slow, 2)).read(rate=20)
+
+
+def test_a_part_of_a_film_in_memory_is_known_as_such() -> None:
+    part = codec.decode(encoded(film().cut(3, 8), 2))
+    assert part.part == (3, 8)
+    inner = encode_film(FramesOfSignal(film().cut(3, 8)), EncodeRequest(iterations=2), span=(1, 3))
+    assert codec.decode(inner.data).part == (4, 6)
+
+
+def test_films_that_nearly_agree_are_not_equal() -> None:
+    mine, theirs = film(), film()
+    theirs.samples[0, 0, 0, 0] ^= 1
+    decibels = metrics.frame_psnrs_db(mine, theirs)
+    assert np.isfinite(decibels[0])
+    assert np.isposinf(decibels[1:]).all()
+    assert 90.0 < metrics.film_psnr_db(mine, theirs) < 100.0
+    assert metrics.film_psnr_db(mine, film()) == float("inf")
+
+
+def test_frames_of_a_slow_rate_stay_within_their_span(coded: bytes) -> None:
+    reader = inrcodec.open(coded)
+    (one,) = reader.read(rate=1, frames=(0, 2)).samples
+    np.testing.assert_allclose(one, reader[:2].mean(axis=0), atol=12)
+    assert reader.read(rate=1, frames=(8, 10)).spec.grid[0] == 1
+
+
+def test_a_psnr_near_the_end_of_its_range_is_no_error() -> None:
+    request = EncodeRequest(target=Target("psnr", 119.0), iterations=3, group_frames=5)
+    assert not encode_film(FramesOfSignal(film()), request).reached
+
+
+def test_an_snr_of_a_film_is_that_of_all_its_samples() -> None:
+    request = EncodeRequest(target=Target("snr", 20.0), iterations=1200, group_frames=10)
+    result = encode_film(FramesOfSignal(film()), request)
+    assert result.reached
+    decoded = codec.decode(result.data)
+    assert metrics.snr_db(film(), decoded) == pytest.approx(20.0, abs=0.1)
 
 
 def test_a_film_of_more_samples_than_the_limit_is_read_in_parts() -> None:

@@ -116,8 +116,8 @@ class CoordinateRepresentation(Representation):
         axes = tuple(axis_coords(window) for window in windows)
         shape = tuple(len(axis) for axis in axes)
         values = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
-        tensors = self.packed.tensors()
-        part = max(_PART_POINTS, self.packed.network.n_parameters // 8)
+        tensors = self._joined_tensors()
+        part = _PART_POINTS
 
         def fill(begin: int) -> None:
             end = min(begin + part, len(values))
@@ -132,7 +132,12 @@ class CoordinateRepresentation(Representation):
         if coords.ndim != 2 or coords.shape[1] != len(self.spec.grid):
             raise ConfigError(f"coords {coords.shape} are not [n, {len(self.spec.grid)}]")
         points = np.ascontiguousarray(coords, dtype=np.float32)
-        return self._evaluate(self.packed.tensors(), points)
+        return self._evaluate(self._joined_tensors(), points)
+
+    def _joined_tensors(self) -> tuple[NDArray[np.float32], ...]:
+        """The values of all tensors as the network likes them best: see `Network.views`."""
+        runs = [tensor.reshape(-1) for tensor in self.packed.tensors()]
+        return self.packed.network.views(np.concatenate(runs))
 
     def _evaluate(
         self, tensors: tuple[NDArray[np.float32], ...], points: NDArray[np.float32]
