@@ -18,7 +18,9 @@ from inrcodec.cli._report import Report, first_failure, say
 from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from inrcodec.film import FilmResult
     from inrcodec.media import FilmSource
+    from inrcodec.rate import EncodeResult
     from inrcodec.representations.base import Watch
     from inrcodec.request import EncodeRequest
     from inrcodec.signal import Signal
@@ -131,15 +133,11 @@ class _Run(NamedTuple):
         return self._asdict()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Outcome:
-    """A stream, what is measured of it, and how its making ended."""
+class _Outcome(NamedTuple):
+    """A stream with how its making ended, and what is measured of it."""
 
-    data: bytes
+    result: EncodeResult | FilmResult
     measured: Mapping[str, object]
-    reached: bool
-    cancelled: bool
-    effort: Mapping[str, object]
 
 
 def _encode_one(job: _Job, task: Task) -> int:
@@ -161,17 +159,17 @@ def _encode_one(job: _Job, task: Task) -> int:
                 outcome = _encode_signal(source, task, _Run(started, watch, cancel))
         if job.folder is not None:
             job.folder.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(job.output, outcome.data, force=task.force)
+        files.write_bytes(job.output, outcome.result.data, force=task.force)
     _show(job, outcome, task.report)
-    if outcome.cancelled:
+    if outcome.result.cancelled:
         say(f"interrupted; {job.output} holds the best so far")
         return EXIT_INTERRUPTED
-    if not outcome.reached:
+    if not outcome.result.reached:
         target = task.request.target
         say(f"{target.measure} {target.value:g} was not reached; {job.output} holds the best")
     if cancel.is_set():  # too late to end the fit, but not to end the command
         return EXIT_INTERRUPTED
-    return 0 if outcome.reached else EXIT_NOT_REACHED
+    return 0 if outcome.result.reached else EXIT_NOT_REACHED
 
 
 def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
@@ -193,18 +191,7 @@ def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
     if signal.spec.kind is Kind.ARRAY:
         measured["snr_db"] = metrics.snr_db(signal, result.signal)
         measured["max_abs_error"] = metrics.max_abs_error(signal, result.signal)
-    effort = {
-        "seconds": result.seconds,
-        "iterations": result.iterations,
-        "model": result.model,
-    }
-    return _Outcome(
-        data=result.data,
-        measured=measured,
-        reached=result.reached,
-        cancelled=result.cancelled,
-        effort=effort,
-    )
+    return _Outcome(result, measured)
 
 
 def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
@@ -223,14 +210,7 @@ def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
         "frames": result.spec.grid[0],
         "kbps": metrics.kbps(n_bytes, Reader(result.data).seconds or 0.0),
     }
-    effort = {"seconds": result.seconds, "iterations": result.iterations, "model": result.model}
-    return _Outcome(
-        data=result.data,
-        measured=measured,
-        reached=result.reached,
-        cancelled=result.cancelled,
-        effort=effort,
-    )
+    return _Outcome(result, measured)
 
 
 def _part_of(signal: Signal, task: Task) -> Signal:
@@ -250,8 +230,15 @@ def _part_of(signal: Signal, task: Task) -> Signal:
 def _show(job: _Job, outcome: _Outcome, report: Report) -> None:
     from inrcodec.container import breakdown
 
+    result = outcome.result
     fields: dict[str, object] = {"input": job.source, "output": job.output, **outcome.measured}
-    fields |= {**outcome.effort, "reached": outcome.reached, "breakdown": breakdown(outcome.data)}
+    fields |= {
+        "seconds": result.seconds,
+        "iterations": result.iterations,
+        "model": result.model,
+        "reached": result.reached,
+        "breakdown": breakdown(result.data),
+    }
     report.show(fields, _summary(fields))
 
 

@@ -287,6 +287,17 @@ def test_a_psnr_near_the_end_of_its_range_is_no_error() -> None:
     assert not encode_film(FramesOfSignal(film()), request).reached
 
 
+def test_a_film_of_floats_may_begin_in_the_dark() -> None:
+    samples = film().samples.astype(np.float32) / 255
+    samples[:4] = 0.0
+    signal = Signal.video(samples, Fraction(1, 25))
+    request = EncodeRequest(iterations=20, group_frames=4)
+    result = encode_film(FramesOfSignal(signal), request)
+    decoded = codec.decode(result.data)
+    assert result.psnr_db == pytest.approx(metrics.film_psnr_db(signal, decoded))
+    assert 10.0 < result.psnr_db < 100.0
+
+
 def test_an_snr_of_a_film_is_that_of_all_its_samples() -> None:
     request = EncodeRequest(target=Target("snr", 20.0), iterations=1200, group_frames=10)
     result = encode_film(FramesOfSignal(film()), request)

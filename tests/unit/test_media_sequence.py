@@ -111,3 +111,15 @@ def test_times_of_frames_are_dropped_and_that_is_said(tmp_path: Path) -> None:
     film = Signal.video(_frames(3), Fraction(1, 25), times=np.array([0, 1, 5]))
     with pytest.warns(UserWarning, match="times of frames are dropped$"):
         media.write(film, tmp_path / "%d.png")
+
+
+def test_what_shows_up_while_images_are_read_is_said_once(tmp_path: Path) -> None:
+    frames = np.zeros((3, 8, 9, 3), np.uint8)
+    for number, frame in enumerate(frames):
+        image = Signal.image(frame, metadata=Metadata(xmp=b"<x:xmpmeta/>" if number else None))
+        (tmp_path / f"{number}.png").write_bytes(media.to_bytes(image, ".png"))
+    source = media.load(tmp_path / "%d.png")
+    assert isinstance(source, media.FilmSource)
+    with pytest.warns(UserWarning, match="XMP of images is dropped") as caught, source:
+        list(source.groups(2))
+    assert len(caught) == 1
