@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import inrcodec
 from inrcodec import codec, kernels
-from inrcodec.container import DecodeLimits, Stream
+from inrcodec.container import DecodeLimits, Group, Stream
 from inrcodec.errors import BitstreamError
 from inrcodec.representations import NAMES, by_name, id_of
 from inrcodec.representations.base import Budget, FitGoal, Window
@@ -31,6 +33,8 @@ LARGEST |= {
 sizes = st.integers(1, 12) | st.sampled_from([13, 17, 31])
 names = st.sampled_from(NAMES)
 seeds = st.integers(0, 1 << 30)
+ranks = st.integers(1, 4)
+largest_symbols = st.sampled_from([0, 1, 40, 32767])
 WHOLE = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
 ARRAY_TYPES = [*WHOLE, np.float16, np.float32, np.float64]
 
@@ -122,7 +126,7 @@ def test_a_window_holds_the_samples_of_the_whole(signal: Signal, name: str, data
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> Network:
+def networks(draw: st.DrawFn, axes: st.SearchStrategy[int] = ranks) -> Network:
     family = draw(st.sampled_from(FAMILIES)).network_family
     shape: dict[str, object] = {}
     for item in fields(family):
@@ -130,24 +134,37 @@ def networks(draw: st.DrawFn) -> Network:
         one = st.integers(low, min(high, LARGEST.get(item.name, low + 20)))
         n_dims = shape.get("n_dims")
         each = st.tuples(*[one] * n_dims) if item.metadata["per_axis"] else one
-        shape[item.name] = draw(each)
+        shape[item.name] = draw(axes if item.name == "n_dims" else each)
     return family(**shape)
+
+
+def any_symbols(network: Network, rng: np.random.Generator, largest: int) -> tuple:
+    """Symbols of all tensors, of sizes up to the largest."""
+    return tuple(
+        np.sign(rng.integers(-9, 10, spec.shape)) * rng.integers(0, largest + 1, spec.shape)
+        for spec in network.tensors()
+    )
+
+
+def any_packed(draw: st.DrawFn, network: Network) -> Packed:
+    """A network with any steps and any symbols, the most extreme ones too."""
+    rng = np.random.default_rng(draw(seeds))
+    symbols = any_symbols(network, rng, draw(largest_symbols))
+    steps = rng.integers(draw(st.sampled_from([0, 120, 255])), 256, len(symbols))
+    offsets = tuple(int(offset) for offset in rng.integers(0, 65536, network.n_channels))
+    scale = OutputScale(offsets, int(rng.integers(0, 65536)))
+    return Packed(network, scale, tuple(int(step) for step in steps), symbols)
+
+
+def id_of_network(network: Network) -> int:
+    return id_of(next(one for one in FAMILIES if isinstance(network, one.network_family)))
 
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """A stream of a network with any steps and any symbols, the most extreme ones too."""
-    network = draw(networks())
-    rng = np.random.default_rng(draw(seeds))
-    largest = draw(st.sampled_from([0, 1, 40, 32767]))
-    symbols = tuple(
-        np.sign(rng.integers(-9, 10, spec.shape)) * rng.integers(0, largest + 1, spec.shape)
-        for spec in network.tensors()
-    )
-    steps = rng.integers(draw(st.sampled_from([0, 120, 255])), 256, len(symbols))
-    offsets = tuple(int(offset) for offset in rng.integers(0, 65536, network.n_channels))
-    scale = OutputScale(offsets, int(rng.integers(0, 65536)))
-    packed = Packed(network, scale, tuple(int(step) for step in steps), symbols)
+    """An array's stream of any network."""
+    packed = any_packed(draw, draw(networks()))
+    network = packed.network
     sample_format = draw(st.sampled_from(SampleFormat))
     spec = SignalSpec(
         kind=Kind.ARRAY,
@@ -156,10 +173,61 @@ def streams(draw: st.DrawFn) -> bytes:
         channels=network.n_channels,
         value_range=(-2.0, 9.5) if sample_format.is_float else sample_format.nominal_range,
     )
-    family = next(family for family in FAMILIES if isinstance(network, family.network_family))
-    representation_id = id_of(family)
-    sections = packed.to_sections()
-    return Stream(spec=spec, representation_id=representation_id, sections=sections).to_bytes()
+    return Stream(
+        spec=spec, representation_id=id_of_network(network), sections=packed.to_sections()
+    ).to_bytes()
+
+
+@st.composite
+def films(draw: st.DrawFn) -> bytes:
+    """A film of any network in groups, some of which are stored as differences."""
+    packed = any_packed(draw, draw(networks(axes=st.just(3))))
+    network, rng = packed.network, np.random.default_rng(draw(seeds))
+    groups = []
+    for number in range(draw(st.integers(1, 4))):
+        predicted = number > 0 and draw(st.booleans())
+        if number > 0:
+            symbols = any_symbols(network, rng, draw(largest_symbols))
+            packed = replace(packed, symbols=symbols, base=packed.alone() if predicted else None)
+        groups.append(Group(draw(st.integers(1, 3)), predicted, packed.to_sections()))
+    n_frames = sum(group.n_frames for group in groups)
+    spec = SignalSpec(
+        kind=Kind.VIDEO,
+        sample_format=SampleFormat.U8,
+        grid=(n_frames, draw(st.integers(1, 4)), draw(st.integers(1, 4))),
+        channels=network.n_channels,
+        value_range=(0.0, 255.0),
+        time_base=Fraction(1, 25),
+    )
+    return Stream(
+        spec=spec, representation_id=id_of_network(network), groups=tuple(groups)
+    ).to_bytes()
+
+
+@settings(steady, max_examples=60)
+@given(data=films(), draws=st.data())
+def test_the_frames_of_any_film_are_read_in_any_order(data: bytes, draws) -> None:
+    whole = codec.decode(data).samples
+    reader = inrcodec.open(data)
+    for frame in draws.draw(st.lists(st.integers(0, len(whole) - 1), max_size=6)):
+        assert np.abs(reader[frame].astype(int) - whole[frame]).max() <= 1
+    parts = list(reader.film(n_frames=draws.draw(st.integers(1, 5))))
+    joined = np.concatenate([part.samples for part in parts]).astype(int)
+    assert np.abs(joined - whole).max() <= 1
+    rate = draws.draw(st.fractions(1, 99, max_denominator=9))
+    n_frames = max(1, round(len(whole) * rate / 25))
+    assert len(inrcodec.open(data).read(rate=rate).samples) == n_frames
+
+
+@settings(steady, max_examples=60)
+@given(data=films(), at=st.integers(0, 1 << 20), value=st.integers(0, 255))
+def test_a_changed_byte_of_any_film_is_refused(data: bytes, at: int, value: int) -> None:
+    changed = bytearray(data)
+    changed[at % len(data)] = value
+    limits = DecodeLimits(max_parameters=1 << 18, max_samples=1 << 12)
+    if bytes(changed) != data:
+        with pytest.raises(BitstreamError):
+            codec.decode(bytes(changed), limits=limits)
 
 
 @settings(steady, max_examples=60)
