@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.container import DecodeLimits, Group, Stream
+from inrcodec.container import DecodeLimits, Group, SectionId, Stream
 from inrcodec.errors import InrcodecError, LimitError, SignalError
 from inrcodec.fields import ByteReader
 from inrcodec.mask import resampled
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "frame_of",
     "mask_at",
+    "put_mask",
     "render",
     "unpack",
 ]
@@ -100,9 +101,9 @@ def frame_of(signal: Signal, representation: type[Representation]) -> Stream:
 
 def _check_within_limits(frame: Stream) -> None:
     """Raise SignalError if a decoder with the default limits would refuse the stream."""
-    group = Group(frame.spec.grid[0], predicted=False, sections={2: b"", 3: b""})
     if frame.spec.kind is Kind.VIDEO:
-        frame = replace(frame, groups=(group,))
+        nothing = {int(SectionId.MODEL): b"", int(SectionId.SYMBOLS): b""}
+        frame = replace(frame, groups=(Group(frame.spec.grid[0], False, nothing),))
     try:
         Stream.from_bytes(frame.to_bytes())
     except LimitError as error:
@@ -139,9 +140,8 @@ def render(stream: Stream, function: Function, *, limits: DecodeLimits | None = 
     """The signal, at the coded samples. Raises LimitError beforehand."""
     spec = stream.spec
     windows = tuple(Window.whole(size) for size in spec.grid)
-    samples, mask = evaluate(function, spec, windows, limits=limits), mask_at(stream, windows)
-    if mask is not None:
-        samples[mask] = np.nan
+    samples = evaluate(function, spec, windows, limits=limits)
+    mask = put_mask(samples, stream, windows)
     start = stream.part_start
     return Signal(
         samples=samples,
@@ -214,6 +214,16 @@ def _macs_of(piece: Piece, factors: tuple[int, ...]) -> float:
     """Multiplications that the samples of a piece take, each the mean of `factors` finer ones."""
     n_points = math.prod(factors) * math.prod(len(window) for window in piece.windows)
     return piece.function.cost().macs_per_point * n_points
+
+
+def put_mask(
+    samples: NDArray[np.generic], stream: Stream, windows: tuple[Window, ...]
+) -> NDArray[np.bool_] | None:
+    """Make the samples of windows NaN where they are no numbers; where that is, as `mask_at`."""
+    mask = mask_at(stream, windows)
+    if mask is not None:
+        samples[mask] = np.nan
+    return mask
 
 
 def mask_at(stream: Stream, windows: tuple[Window, ...]) -> NDArray[np.bool_] | None:

@@ -72,10 +72,14 @@ class FramesOfSignal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilmResult:
-    """A film's file with what is known of it. `spec` is of the frames that it holds."""
+    """A film's file with what is known of it. `spec` is of the frames that it holds.
+
+    `seconds`: that the work took; `film_seconds`: that the film lasts.
+    """
 
     data: bytes
     spec: SignalSpec
+    film_seconds: float
     psnr_db: float
     reached: bool
     cancelled: bool
@@ -162,6 +166,7 @@ class _Film:
         return FilmResult(
             data=data,
             spec=stream.spec,
+            film_seconds=stream.seconds or 0.0,
             psnr_db=psnr_db,
             reached=self._reached(len(data), psnr_db),
             cancelled=frames < self._n_frames,
@@ -291,8 +296,5 @@ def _budget_of(target: Target, head: Stream) -> float | None:
     if target.measure == "bpp":
         return target.value * head.spec.n_points / 8.0
     if target.measure == "kbps":
-        seconds = head.spec.seconds
-        if head.times is not None:
-            seconds = head.spec.seconds_of(head.times)
-        return target.value * 1000.0 * (seconds or 0.0) / 8.0
+        return target.value * 1000.0 * (head.seconds or 0.0) / 8.0
     return target.value if target.measure == "size" else None

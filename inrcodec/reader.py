@@ -79,7 +79,7 @@ class Reader:
     @property
     def seconds(self) -> float | None:
         """Duration of a sound or a film, else None."""
-        return self.spec.seconds if self.times is None else self.spec.seconds_of(self.times)
+        return self._stream.seconds
 
     @property
     def n_groups(self) -> int:
@@ -107,9 +107,7 @@ class Reader:
         if not all(len(window) for window in windows):
             return np.empty(self.shape, self.dtype)[keys]
         samples = codec.evaluate(self._function, self.spec, tuple(windows), limits=self._limits)
-        mask = codec.mask_at(self._stream, tuple(windows))
-        if mask is not None:
-            samples[mask] = np.nan
+        codec.put_mask(samples, self._stream, tuple(windows))
         return samples[(*rest, keys[-1])]
 
     def sample(self, coords: ArrayLike) -> NDArray[np.floating]:
@@ -185,10 +183,9 @@ class Reader:
         """
         if self.spec.kind is not Kind.VIDEO:
             raise ConfigError(f"frames of a stream that holds {self.spec.kind.name.lower()}")
-        view = view or View()
-        spec = self.scene(view).spec
-        most = self._limits.max_samples // (math.prod(spec.grid[1:]) * spec.channels)
-        for scene in film_parts(view, self._stream, min(n_frames, max(most, 1))):
+        whole = self.scene(view or View())
+        most = self._limits.max_samples // (math.prod(whole.spec.grid[1:]) * whole.spec.channels)
+        for scene in film_parts(whole, self.spec.grid[0], min(n_frames, max(most, 1))):
             yield self._signal(scene)
 
     def _within_limit(self, scene: Scene) -> Scene:
@@ -207,15 +204,12 @@ class Reader:
             factors=scene.factors,
             limits=self._limits,
         )
-        mask = codec.mask_at(self._stream, scene.windows)
-        if mask is not None:
-            samples[mask] = np.nan
         return Signal(
             samples=samples,
             spec=scene.spec,
             metadata=self.meta,
             times=scene.times,
-            mask=mask,
+            mask=codec.put_mask(samples, self._stream, scene.windows),
         )
 
 

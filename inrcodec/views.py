@@ -93,9 +93,8 @@ def resolve(view: View, stream: Stream) -> Scene:
     return _film(view, stream, Scene(windows=windows, factors=factors, spec=spec))
 
 
-def film_parts(view: View, stream: Stream, n_frames: int) -> Iterator[Scene]:
-    """The frames of a film's view in runs of at most `n_frames`."""
-    scene = resolve(view, stream)
+def film_parts(scene: Scene, n_coded: int, n_frames: int) -> Iterator[Scene]:
+    """A scene of a film of `n_coded` frames, in runs of at most `n_frames`."""
     assert scene.places is not None
     for start in range(0, len(scene.places), n_frames):
         run = scene.places[start : start + n_frames]
@@ -103,7 +102,7 @@ def film_parts(view: View, stream: Stream, n_frames: int) -> Iterator[Scene]:
             times = scene.times
             yield replace(
                 scene,
-                windows=(_window_of(run[first:last], stream.spec.grid[0]), *scene.windows[1:]),
+                windows=(_window_of(run[first:last], n_coded), *scene.windows[1:]),
                 spec=replace(scene.spec, grid=(last - first, *scene.spec.grid[1:])),
                 times=None if times is None else times[start + first : start + last],
                 places=run[first:last],

@@ -197,7 +197,6 @@ def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
 def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
     from inrcodec import metrics
     from inrcodec.film import encode_film
-    from inrcodec.reader import Reader
 
     if task.seconds is not None:
         raise ConfigError("--seconds is for sound, not for film; --frames cuts it")
@@ -208,7 +207,7 @@ def _encode_film(source: FilmSource, task: Task, run: _Run) -> _Outcome:
         "bpp": metrics.bpp(n_bytes, result.spec),
         "psnr_db": result.psnr_db,
         "frames": result.spec.grid[0],
-        "kbps": metrics.kbps(n_bytes, Reader(result.data).seconds or 0.0),
+        "kbps": metrics.kbps(n_bytes, result.film_seconds),
     }
     return _Outcome(result, measured)
 

@@ -92,6 +92,11 @@ class Stream:
     part_start: int | None = None
     mask: NDArray[np.bool_] | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """Duration of a sound or a film, else None."""
+        return self.spec.seconds if self.times is None else self.spec.seconds_of(self.times)
+
     def to_bytes(self) -> bytes:
         """The file. Raises SignalError for what cannot be stored, as a resolution below 0."""
         payloads = [(SectionId.HEAD, head_to_bytes(self.spec, self.representation_id))]

@@ -117,14 +117,13 @@ class CoordinateRepresentation(Representation):
         shape = tuple(len(axis) for axis in axes)
         values = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
         tensors = self._joined_tensors()
-        part = _PART_POINTS
 
         def fill(begin: int) -> None:
-            end = min(begin + part, len(values))
+            end = min(begin + _PART_POINTS, len(values))
             values[begin:end] = self._evaluate(tensors, point_coords(axes, np.arange(begin, end)))
 
         with ThreadPoolExecutor(kernels.threads()) as pool:
-            list(pool.map(fill, range(0, len(values), part)))
+            list(pool.map(fill, range(0, len(values), _PART_POINTS)))
         return values.reshape(*shape, self.spec.channels)
 
     def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
