@@ -13,12 +13,14 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from inrcodec.entropy.laplace import laplace_counts
 from inrcodec.entropy.tables import TOTAL
 from inrcodec.errors import ConfigError, CorruptError
 
 __all__ = ["SymbolDecoder", "SymbolEncoder"]
 
 _Model = constriction.stream.model.Categorical
+_Family = _Model(lazy=False, perfect=False)
 _PART_SYMBOLS = 1 << 16
 _SEAL_WORDS = 2
 
@@ -42,6 +44,17 @@ class SymbolEncoder:
             )
         if max_symbol > 0:
             self._coder.encode((flat + max_symbol).astype(np.int32), _model_of(counts))
+
+    def put_laplace(
+        self,
+        symbols: NDArray[np.integer],
+        means: NDArray[np.int64],
+        scales: NDArray[np.int64],
+        max_symbol: int,
+    ) -> None:
+        """Code symbols [n] in [-M, M], each by `laplace_counts` of its own indices [n]."""
+        counts = laplace_counts(means, scales, max_symbol)
+        self._coder.encode((symbols + max_symbol).astype(np.int32), _Family, _rows_of(counts))
 
     def finish(self) -> bytes:
         """The words so far, little-endian; none if every symbol was certain."""
@@ -72,18 +85,29 @@ class SymbolDecoder:
         model = _model_of(counts)
         symbols = np.empty(n, dtype=np.int64)
         for part in np.split(symbols, range(_PART_SYMBOLS, n, _PART_SYMBOLS)):
-            part[:] = self._take_part(part.size, model)
+            part[:] = self._take_part(model, part.size)
         symbols -= max_symbol
         return symbols
 
-    def _take_part(self, n: int, model: object) -> NDArray[np.int32]:
+    def take_laplace(
+        self, means: NDArray[np.int64], scales: NDArray[np.int64], max_symbol: int
+    ) -> NDArray[np.int64]:
+        """The next symbols [n] in [-M, M], each coded by `laplace_counts` of its indices [n]."""
+        counts = laplace_counts(means, scales, max_symbol)
+        return self._take_part(_Family, _rows_of(counts)).astype(np.int64) - max_symbol
+
+    def _take_part(self, model: object, how: int | NDArray[np.float64]) -> NDArray[np.int32]:
+        """Symbols from 0 on: so many of one model, or one for each row of weights."""
         if self._echo.num_words() > len(self._data) // 4 + _SEAL_WORDS:
             raise self._wrong_end()
         try:
-            raw = cast("NDArray[np.int32]", self._coder.decode(model, n))
+            raw = cast("NDArray[np.int32]", self._coder.decode(model, how))
         except AssertionError:  # constriction: words that point above the last cumulative count
             raise CorruptError("coded symbols hold words that no encoder writes") from None
-        self._echo.encode(raw, model)
+        if isinstance(how, int):
+            self._echo.encode(raw, model)
+        else:
+            self._echo.encode(raw, model, how)
         return raw
 
     def finish(self) -> None:
@@ -113,4 +137,9 @@ def _max_symbol_of(counts: NDArray[np.int64]) -> int:
 
 
 def _model_of(counts: NDArray[np.int64]) -> object:
-    return _Model((counts - 1).astype(np.float64), lazy=False, perfect=False)
+    return _Model(_rows_of(counts), lazy=False, perfect=False)
+
+
+def _rows_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts as the weights of which constriction makes them."""
+    return (counts - 1).astype(np.float64)

@@ -18,6 +18,7 @@ from inrcodec.kernels import dispatch, native, reference, reference_quantize
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
+from inrcodec.kernels.pyramid import SIZES, Grid, LatentShape, Weight
 from inrcodec.kernels.quantizer import AdamStep, Quantizer, Rounding
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ else:
     Array = TypeVar("Array")
 
 __all__ = [
+    "SIZES",
     "Activation",
     "AdamStep",
+    "Grid",
     "GridGeometry",
     "GridLevel",
     "Interpolation",
+    "LatentShape",
     "Quantizer",
     "Rounding",
+    "Weight",
     "backend",
     "grid_encode",
     "mlp",
