@@ -5,7 +5,13 @@ that describe the signal; `stream.py` puts a whole file together. Knows nothing 
 the sections of a representation.
 """
 
-from inrcodec.container.sections import DecodeLimits, SectionId, breakdown, require_section
+from inrcodec.container.sections import (
+    DecodeLimits,
+    SectionId,
+    breakdown,
+    require_section,
+    tile_key,
+)
 from inrcodec.container.stream import Group, Stream
 from inrcodec.fields import ByteReader, ByteWriter
 
@@ -18,4 +24,5 @@ __all__ = [
     "Stream",
     "breakdown",
     "require_section",
+    "tile_key",
 ]

@@ -19,8 +19,10 @@ __all__ = [
     "SectionId",
     "breakdown",
     "frame",
+    "id_of_key",
     "read_sections",
     "require_section",
+    "tile_key",
 ]
 
 MAGIC = b"\x89INR"
@@ -39,6 +41,7 @@ class SectionId(IntEnum):
     SYMBOLS = 3
     GROUP = 4
     MASK = 5
+    TILE = 6
     ICC = 16
     EXIF = 17
     XMP = 18
@@ -55,6 +58,17 @@ class SectionId(IntEnum):
 
 
 _KNOWN = frozenset(SectionId)
+_REPEATED = frozenset({SectionId.GROUP, SectionId.TILE})
+
+
+def tile_key(number: int) -> int:
+    """Under what the payload of TILE section `number`, from 0 on, stands among payloads by id."""
+    return number << 6 | SectionId.TILE
+
+
+def id_of_key(key: int) -> SectionId:
+    """The section that a key of payloads by id is of: a `tile_key`, or an id."""
+    return SectionId(key & _ID_MASK)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,12 +91,16 @@ class DecodeLimits:
 
 
 class Section(NamedTuple):
-    """A section whose checksum holds. `start`: offset of its payload; `n_bytes`: with framing."""
+    """A section of a file. `start`: offset of its payload; `n_bytes`: with framing.
+
+    Its checksum holds, but that of a tile that is to be salvaged may not: it is not `sound` then.
+    """
 
     tag: int
     start: int
     payload: bytes
     n_bytes: int
+    sound: bool = True
 
     @property
     def key(self) -> int:
@@ -114,18 +132,19 @@ def frame(section: SectionId, payload: bytes, *, last: bool) -> bytes:
     return writer.to_bytes()
 
 
-def read_sections(data: bytes) -> list[Section]:
+def read_sections(data: bytes, *, salvage: bool = False) -> list[Section]:
     """All sections in the order of the file, unknown optional ones included.
 
-    Ids are there once, but GROUP. Raises BitstreamError.
+    Ids are there once, but GROUP and TILE. With `salvage`, tiles may have wrong checksums,
+    and a file may end within its tiles. Raises BitstreamError.
     """
     reader = ByteReader(data)
     _check_magic(reader)
     sections: list[Section] = []
     seen: set[int] = set()
-    for section in _walk(data, reader):
+    for section in _walk(data, reader, salvage=salvage):
         key = section.key
-        if key in seen and key != SectionId.GROUP:
+        if key in seen and key not in _REPEATED:
             raise CorruptError(f"section {key} is there twice", offset=section.start)
         if key not in _KNOWN and not section.optional:
             raise UnsupportedError(f"required section {key} is unknown", offset=section.start)
@@ -133,7 +152,8 @@ def read_sections(data: bytes) -> list[Section]:
             raise CorruptError(f"section {key} has the wrong optional bit", offset=section.start)
         seen.add(key)
         sections.append(section)
-    reader.finish()
+    if not salvage:
+        reader.finish()
     return sections
 
 
@@ -168,15 +188,24 @@ def _check_magic(reader: ByteReader) -> None:
         raise UnsupportedError(f"stream version {version} is not {VERSION}", offset=len(MAGIC))
 
 
-def _walk(data: bytes, reader: ByteReader) -> Iterator[Section]:
-    tag = 0
+def _walk(data: bytes, reader: ByteReader, *, salvage: bool) -> Iterator[Section]:
+    tag, n_tiles = 0, 0
     while not tag & _LAST:
         begin = reader.offset
-        tag = reader.u8()
-        length = reader.varint()
-        start = reader.offset
-        payload = reader.take(length)
-        stop = reader.offset
-        if reader.u32() != zlib.crc32(memoryview(data)[begin:stop]):
-            raise CorruptError(f"checksum of section {tag & _ID_MASK} is wrong", offset=begin)
-        yield Section(tag, start, payload, reader.offset - begin)
+        try:
+            tag = reader.u8()
+            payload = reader.take(reader.varint())
+            stop = reader.offset
+            checksum = reader.u32()
+        except TruncatedError:
+            if salvage and n_tiles:
+                return
+            raise
+        start = stop - len(payload)
+        is_tile = tag & _ID_MASK == SectionId.TILE
+        sound = checksum == zlib.crc32(memoryview(data)[begin:stop])
+        if not sound and not (salvage and is_tile):
+            what = f"tile {n_tiles}" if is_tile else f"section {tag & _ID_MASK}"
+            raise CorruptError(f"checksum of {what} is wrong", offset=begin)
+        n_tiles += is_tile
+        yield Section(tag, start, payload, reader.offset - begin, sound)

@@ -27,7 +27,9 @@ from inrcodec.container.sections import (
     Section,
     SectionId,
     frame,
+    id_of_key,
     read_sections,
+    tile_key,
 )
 from inrcodec.errors import CorruptError, LimitError
 from inrcodec.fields import ByteReader, ByteWriter
@@ -77,10 +79,10 @@ class Group(NamedTuple):
 class Stream:
     """One file: what was coded (`spec`), by what (`representation_id`), and its sections.
 
-    `sections`: payloads of the representation by id, in the order of the file; a film has `groups`
-    instead. `times`: when each frame of a film is shown, in units of the time base, the first at 0;
-    None if evenly. `part_start`: first coded sample of the source, if only a part was coded.
-    `mask`: where an array holds no number.
+    `sections`: payloads of the representation by id, in the order of the file, of tiles by
+    `tile_key`; a film has `groups` instead. `times`: when each frame of a film is shown, in units
+    of the time base, the first at 0; None if evenly. `part_start`: first coded sample of the
+    source, if only a part was coded. `mask`: where an array holds no number.
     """
 
     spec: SignalSpec
@@ -102,8 +104,8 @@ class Stream:
         payloads = [(SectionId.HEAD, head_to_bytes(self.spec, self.representation_id))]
         for key, payload in self.sections.items():
             assert key != SectionId.HEAD, "a representation does not write the header"
-            assert not SectionId(key).optional, f"section {key} is not a representation's"
-            payloads.append((SectionId(key), payload))
+            assert not id_of_key(key).optional, f"section {key} is not a representation's"
+            payloads.append((id_of_key(key), payload))
         if self.mask is not None:
             payloads.append((SectionId.MASK, mask_to_payload(self.mask)))
         payloads += metadata_to_payloads(self.metadata).items()
@@ -117,12 +119,17 @@ class Stream:
         return b"".join([MAGIC, bytes([VERSION]), *frames])
 
     @staticmethod
-    def from_bytes(data: bytes, limits: DecodeLimits | None = None) -> Stream:
-        """The stream that a file holds. Raises BitstreamError, and nothing else, for others."""
+    def from_bytes(
+        data: bytes, limits: DecodeLimits | None = None, *, salvage: bool = False
+    ) -> Stream:
+        """The stream that a file holds. Raises BitstreamError, and nothing else, for others.
+
+        With `salvage`, tiles that are damaged or missing are not among the sections.
+        """
         limits = limits or DecodeLimits()
         if len(data) > limits.max_bytes:
             raise LimitError(f"file of {len(data)} bytes is over the limit of {limits.max_bytes}")
-        head, *others = read_sections(data)
+        head, *others = read_sections(data, salvage=salvage)
         if head.key != SectionId.HEAD:
             raise CorruptError("the first section is not the header", offset=head.start)
         spec, representation_id = read_head(head.reader(), limits)
@@ -139,13 +146,28 @@ class Stream:
         return Stream(
             spec=spec,
             representation_id=representation_id,
-            sections={one.key: one.payload for one in required if one.key != SectionId.GROUP},
+            sections=_payloads(required),
             groups=groups,
             metadata=metadata,
             times=None if times is None else read_times(times, spec, budget),
             part_start=None if part is None else read_varints(part, 1)[0],
             mask=None if mask is None else read_mask(mask, spec),
         )
+
+
+def _payloads(required: list[Section]) -> dict[int, bytes]:
+    """What the representation of a signal that is no film stored, by key."""
+    n_tiles, payloads = 0, {}
+    for section in required:
+        if section.key == SectionId.GROUP:
+            continue
+        key = section.key
+        if key == SectionId.TILE:
+            key = tile_key(n_tiles)
+            n_tiles += 1
+        if section.sound:
+            payloads[key] = section.payload
+    return payloads
 
 
 def _check_required(required: list[Section], spec: SignalSpec) -> None:

@@ -6,7 +6,7 @@ types at hand; `dispatch.py` holds that choice. torch is imported only when a to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -42,6 +42,8 @@ __all__ = [
     "Weight",
     "backend",
     "grid_encode",
+    "latent_bits",
+    "latent_pixels",
     "mlp",
     "quantize_forward",
     "quantize_step",
@@ -86,6 +88,29 @@ def mlp(
     from inrcodec.kernels import torch_mlp  # imports torch
 
     return torch_mlp.mlp(x, shape.runs(weights, biases), shape)
+
+
+def latent_bits(
+    latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """What each of `latents` [n_latents] costs, in bits [n_latents], at most 16.
+
+    All grids follow one another in the order of the shape, row by row; `weights` by name, as the
+    shape has them. Values need not be whole: a cost is that of a Laplace distribution over
+    [y - 1/2, y + 1/2]. Differentiable in all of them.
+    """
+    from inrcodec.kernels import torch_latent  # imports torch
+
+    return torch_latent.latent_bits(latents, shape, weights)
+
+
+def latent_pixels(
+    latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """What the synthesis puts out, [channels, height, width], of latents as of `latent_bits`."""
+    from inrcodec.kernels import torch_latent  # imports torch
+
+    return torch_latent.latent_pixels(latents, shape, weights)
 
 
 def quantize_forward(

@@ -65,7 +65,7 @@ SIZES: Final = (
 
 
 class Grid(NamedTuple):
-    """One grid of the pyramid; `feature_inputs`: the coarser grids that its features are made of."""
+    """One grid of the pyramid; `feature_inputs`: how many coarser grids its features see."""
 
     level: int
     is_hyper: bool

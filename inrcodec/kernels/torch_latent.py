@@ -6,7 +6,6 @@ in every weight. Imported only when a torch tensor comes in.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -74,7 +73,7 @@ def latent_pixels(latents: Tensor, shape: LatentShape, weights: Weights) -> Tens
 
 
 def _split(latents: Tensor, shape: LatentShape) -> Sequence[Tensor]:
-    return latents.split([grid.n_values for grid in shape.grids])
+    return torch.split(latents, [grid.n_values for grid in shape.grids])
 
 
 class _Neighbours(torch.autograd.Function):
@@ -84,7 +83,7 @@ class _Neighbours(torch.autograd.Function):
     def forward(ctx: Any, latents: Tensor, shape: LatentShape) -> Tensor:
         ctx.shape = shape
         out = latents.new_empty((len(shape.neighbours), shape.n_latents))
-        parts = out.split([grid.n_values for grid in shape.grids], dim=1)
+        parts = torch.split(out, [grid.n_values for grid in shape.grids], dim=1)
         for grid, values, columns in zip(shape.grids, _split(latents, shape), parts, strict=True):
             padded, windows = _padded(grid, shape, latents)
             padded[-grid.height :, _MARGIN:-_MARGIN] = values.view(grid.height, grid.width)
@@ -96,7 +95,7 @@ class _Neighbours(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,), shape = gradients, ctx.shape
         out = gradient.new_empty(shape.n_latents)
-        parts = gradient.split([grid.n_values for grid in shape.grids], dim=1)
+        parts = torch.split(gradient, [grid.n_values for grid in shape.grids], dim=1)
         for grid, values, columns in zip(shape.grids, _split(out, shape), parts, strict=True):
             padded, windows = _padded(grid, shape, gradient)
             for window, column in zip(windows, columns, strict=True):

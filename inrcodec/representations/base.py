@@ -6,21 +6,33 @@ fitted to one signal. `codec.py` sees representations through this page only.
 
 from __future__ import annotations
 
+import importlib
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.container import DecodeLimits
-from inrcodec.errors import ConfigError
+from inrcodec.errors import ConfigError, MissingExtraError
 from inrcodec.signal import Signal, SignalSpec
 
-__all__ = ["Budget", "Cost", "FitGoal", "Piece", "Representation", "Step", "Watch", "Window"]
+__all__ = [
+    "Budget",
+    "Cost",
+    "FitGoal",
+    "Piece",
+    "Representation",
+    "Step",
+    "Watch",
+    "Window",
+    "import_fit",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +173,12 @@ class Representation(ABC):
         limits: DecodeLimits,
         *,
         base: Self | None = None,
+        salvage: bool = False,
     ) -> Self:
         """The inverse of `pack`, exact to the last symbol. Raises BitstreamError only.
 
-        `base`: as it was given to the fit.
+        `base`: as it was given to the fit. `salvage`: tiles that are damaged are no error, where a
+        representation has tiles.
         """
 
     @abstractmethod
@@ -184,6 +198,11 @@ class Representation(ABC):
         raise ConfigError(f"{self.name} cannot be evaluated between its samples")
 
     @property
+    def damaged(self) -> tuple[int, ...]:
+        """The numbers of the tiles that cannot be decoded, of a stream that is salvaged."""
+        return ()
+
+    @property
     @abstractmethod
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
         """The coded integers, for checks that they survive a round trip exactly."""
@@ -197,6 +216,21 @@ class Representation(ABC):
     @abstractmethod
     def iterations(self) -> int:
         """Iterations that its last fit took; 0 after `unpack`."""
+
+
+def import_fit(module: str) -> Any:
+    """A module that fits, and with it torch, whose idle threads are told to sleep.
+
+    By default they spin, and a fit on a machine with other work to do slows down tenfold. Raises
+    MissingExtraError.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch is loaded
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if error.name not in ("torch", "pytorch_optimizer"):
+            raise
+        raise MissingExtraError("encoding", extra="fit") from None
 
 
 class Piece(NamedTuple):

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "inrcodec"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 400
 TORCH_AT_THE_TOP = re.compile(
-    r"representations/\w+/fit\.py|quantize/relaxed\.py|kernels/torch_\w+\.py"
+    r"representations/\w+/fit(_\w+)?\.py|quantize/relaxed\.py|kernels/torch_\w+\.py"
 )
 DOCUMENTS = (
     ROOT / "README.md",

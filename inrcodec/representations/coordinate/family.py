@@ -6,20 +6,27 @@ goal calls for; everything else is here.
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec import kernels
 from inrcodec.container import DecodeLimits
-from inrcodec.errors import ConfigError, MissingExtraError, SignalError
-from inrcodec.representations.base import Budget, Cost, FitGoal, Representation, Watch, Window
+from inrcodec.errors import ConfigError, SignalError
+from inrcodec.representations.base import (
+    Budget,
+    Cost,
+    FitGoal,
+    Representation,
+    Watch,
+    Window,
+    import_fit,
+)
 from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.pack import Packed
@@ -67,7 +74,7 @@ class CoordinateRepresentation(Representation):
 
         Raises ConfigError, SignalError.
         """
-        fit = _import_fit()
+        fit = import_fit("inrcodec.representations.coordinate.fit")
         spec = signal.spec
         if len(spec.grid) > 4:
             raise SignalError(f"{cls.name} takes 1 to 4 axes, got {len(spec.grid)}")
@@ -105,6 +112,7 @@ class CoordinateRepresentation(Representation):
         limits: DecodeLimits,
         *,
         base: Self | None = None,
+        salvage: bool = False,
     ) -> Self:
         """The inverse of `pack`. Raises BitstreamError."""
         before = None if base is None else base.packed.alone()
@@ -165,21 +173,6 @@ class CoordinateRepresentation(Representation):
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
         """The coded integers, tensor by tensor."""
         return self.packed.symbols
-
-
-def _import_fit() -> Any:
-    """The training loop, and with it torch, whose idle threads are told to sleep.
-
-    By default they spin, and a fit on a machine with other work to do slows down tenfold.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch is loaded
-    try:
-        from inrcodec.representations.coordinate import fit
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("encoding", extra="fit") from None
-    return fit
 
 
 def _check_within_limits(network: Network, spec: SignalSpec) -> None:

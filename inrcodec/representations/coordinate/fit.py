@@ -23,9 +23,9 @@ from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.points import FitData, batches
-from inrcodec.representations.coordinate.price import Price
 from inrcodec.representations.coordinate.recipe import Base, Recipe
 from inrcodec.representations.coordinate.values import Values
+from inrcodec.representations.price import Price
 
 __all__ = ["Fitted", "fit_network"]
 

@@ -159,15 +159,15 @@ def _wave_order(grid: Grid, slope: int) -> NDArray[np.int64]:
 
 
 class _Wave(NamedTuple):
-    """Values that are decoded together: one in each of some rows; `at`: of the first, skewed."""
+    """Values decoded together, in `length` rows, one in each; `at`: place of the first, skewed."""
 
     waves: _Waves
     at: int
-    count: int
+    length: int
 
     def contexts(self) -> Fixed:
-        """What the context model sees of each: [neighbours and features, count]."""
-        places = self.at + np.arange(self.count)
+        """What the context model sees of each: [neighbours and features, length]."""
+        places = self.at + np.arange(self.length)
         values = self.waves.skewed.take(self.waves.offsets[:, None] + places)
         return np.concatenate([values, self.waves.features.take(places, axis=1)])
 
@@ -211,7 +211,7 @@ class _Waves:
 
     def put(self, wave: _Wave, symbols: NDArray[np.int64]) -> None:
         """What was decoded of a wave."""
-        self.skewed[wave.at : wave.at + wave.count] = symbols * 2.0**CONTEXT_BITS
+        self.skewed[wave.at : wave.at + wave.length] = symbols * 2.0**CONTEXT_BITS
 
     def values(self) -> Latents:
         """All values of the grid."""

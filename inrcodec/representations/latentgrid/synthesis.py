@@ -55,13 +55,18 @@ def synthesize(
 
 def upsample(grids: Sequence[NDArray[np.int32]], weights: dict[str, Fixed]) -> Fixed:
     """All latents at the size of the finest grid, finest first: [levels, height, width]."""
-    stack = grids[0][None] * 2.0**LATENT_BITS
+    stack = _scaled(grids[0])
     for rise, sharpen, grid in zip(weights["rise"], weights["sharpen"], grids[1:], strict=True):
         height, width = grid.shape
         risen = _doubled(_doubled(stack, rise, width, axis=2), rise, height, axis=1)
-        sharp = _filtered(grid[None] * 2.0**LATENT_BITS, sharpen, axis=2)
+        sharp = _filtered(_scaled(grid), sharpen, axis=2)
         stack = np.concatenate([_filtered(sharp, sharpen, axis=1), risen])
     return stack
+
+
+def _scaled(grid: NDArray[np.int32]) -> Fixed:
+    """A grid as [1, height, width] with LATENT_BITS fractional bits."""
+    return grid[None].astype(np.float64) * 2.0**LATENT_BITS
 
 
 def _doubled(values: Fixed, kernel: Fixed, length: int, *, axis: int) -> Fixed:

@@ -1,0 +1,269 @@
+"""The fit of an image: its tiles, fitted side by side at one price of a bit.
+
+An iteration is a step of every tile. The price is lambda, or whatever holds the bytes or the error
+of the whole image in place.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inrcodec import kernels
+from inrcodec.container import DecodeLimits
+from inrcodec.errors import ConfigError, SignalError
+from inrcodec.representations.base import Budget, FitGoal, Step, Watch
+from inrcodec.representations.clock import Clock
+from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
+from inrcodec.representations.latentgrid.fit_tile import Measured, Target, TileFit, TileState
+from inrcodec.representations.latentgrid.pack import (
+    CHANNEL_UNIT,
+    LatentModel,
+    LatentTile,
+    Output,
+)
+from inrcodec.representations.latentgrid.schedule import moment_of
+from inrcodec.representations.latentgrid.tiling import Tile
+from inrcodec.representations.price import Price
+from inrcodec.signal import Signal
+
+__all__ = ["Fitted", "fit_image"]
+
+_CHECKS: Final = 40
+_ENOUGH_ITERATIONS: Final = 400  # for networks of a size to be worth it
+_USUAL_SIZE: Final = MACS.index(2000)
+_HEADER_BITS: Final = 8 * 60  # what a file has beside its tiles
+_BLOCK_ROWS: Final = 64
+_LEAST_SLOWDOWN: Final = 2.0**-8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """The integers of a fit; `states` and `lam` at its end are what another fit goes on from."""
+
+    model: LatentModel
+    tiles: tuple[LatentTile, ...]
+    states: tuple[TileState, ...]
+    lam: float
+    iterations: int
+
+
+def fit_image(
+    signal: Signal,
+    config: LatentGridConfig,
+    goal: FitGoal,
+    budget: Budget,
+    *,
+    start: Fitted | None = None,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Fit an image, from `start` or from nothing.
+
+    Raises ConfigError for an image or a config that a decoder would refuse, SignalError if no state
+    is finite.
+    """
+    fit = _ImageFit(signal, config, goal, budget, start=start)
+    clock = Clock(budget)
+    next_check = 0.0
+    while clock.fraction < 1.0 and not budget.cancelled:
+        fit.step(clock.fraction)
+        clock.iterations += 1
+        if clock.fraction >= next_check:
+            next_check = clock.fraction + 1.0 / _CHECKS
+            fit.check(clock.fraction)
+        if watch is not None and clock.report_is_due():
+            watch(fit.report(clock))
+    fit.check(1.0)
+    if watch is not None:
+        watch(fit.report(clock))
+    return fit.result(clock.iterations)
+
+
+class _ImageFit:
+    """The fits of all tiles, and the best that they have been."""
+
+    def __init__(
+        self,
+        signal: Signal,
+        config: LatentGridConfig,
+        goal: FitGoal,
+        budget: Budget,
+        *,
+        start: Fitted | None,
+    ) -> None:
+        height, width = signal.spec.grid
+        self._tiling = config.tiling(height, width) if start is None else start.model.tiling
+        self._signal, self._config, self._goal = signal, config, goal
+        self._output = Output.of(_blocks(signal)) if start is None else start.model.output
+        self._resumed = start is not None
+        self._n_pixels = height * width
+        self._covered = sum(tile.height * tile.width for tile in self._tiling.tiles())
+        self._targets = [self._target(tile) for tile in self._tiling.tiles()]
+        size = self._size(budget) if start is None else start.model.size
+        self._model = self._model_of(size) if start is None else start.model
+        states = [None] * self._tiling.n_tiles if start is None else start.states
+        self._fits = [
+            self._tile_fit(tile, size, state)
+            for tile, state in zip(self._tiling.tiles(), states, strict=True)
+        ]
+        first = goal.lam if start is None or goal.hold == "lam" else start.lam
+        self._price = Price(goal, mse_scale=1.0, n_points=self._n_pixels, first=first)
+        self._best: tuple[Measured, list[TileState]] | None = None
+        self._safe = [fit.state() for fit in self._fits]
+        self._slowdown = 1.0
+        self._last = Measured(math.nan, math.nan)
+        if start is not None:
+            self.check(0.0)
+
+    # --- what is fitted --------------------------------------------------------------------------
+
+    def _target(self, tile: Tile) -> Target:
+        spec = self._signal.spec
+        samples = self._signal.samples[slice(*tile.rows), slice(*tile.columns)]
+        pixels = torch.from_numpy(spec.to_unit(samples)).permute(2, 0, 1).contiguous()
+        offsets = torch.tensor(self._output.offsets) / CHANNEL_UNIT
+        weights = None
+        if spec.channels in (2, 4) and self._config.alpha_weight != 1.0:
+            weights = torch.ones(spec.channels, 1, 1)
+            weights[-1] = self._config.alpha_weight
+        return Target(
+            pixels=pixels,
+            weights=weights,
+            offsets=offsets[:, None, None],
+            scale=self._output.scale / CHANNEL_UNIT,
+        )
+
+    def _model_of(self, size: int) -> LatentModel:
+        first = next(self._tiling.tiles())
+        shape = self._config.shape(first.height, first.width, self._signal.spec.channels, size=size)
+        model = LatentModel(size, shape.n_levels, shape.n_hyper, self._tiling, self._output)
+        limits = DecodeLimits()
+        if model.n_parameters > limits.max_parameters:
+            raise ConfigError(
+                f"{model.n_parameters} parameters are over a decoder's {limits.max_parameters}"
+            )
+        return model
+
+    def _tile_fit(self, tile: Tile, size: int, state: TileState | None) -> TileFit:
+        model = self._model_of(size)
+        shape = model.shape_of(tile)
+        return TileFit(
+            shape,
+            self._targets[tile.number],
+            n_samples=self._covered * shape.channels,
+            n_pixels=self._n_pixels,
+            seed=self._goal.seed + tile.number,
+            frozen=self._config.frozen,
+            weight_rate=self._config.weight_rate,
+            start=state,
+        )
+
+    def _size(self, budget: Budget) -> int:
+        """The size that is asked for, or the largest usual one that the time is enough for."""
+        if self._config.macs is not None:
+            return MACS.index(self._config.macs)
+        if budget.iterations is not None or budget.deadline is None:
+            return _USUAL_SIZE
+        tile = next(self._tiling.tiles())
+        probe = self._tile_fit(tile, _USUAL_SIZE, None)
+        for _ in range(2):
+            began = time.monotonic()
+            probe.step(moment_of(0.5, resumed=False), self._goal.lam)
+            seconds = time.monotonic() - began
+        whole = seconds * self._covered / (tile.height * tile.width)
+        share = budget.seconds_left / (whole * _ENOUGH_ITERATIONS)
+        usual = MACS[_USUAL_SIZE]
+        return max(
+            size for size in range(_USUAL_SIZE + 1) if size == 0 or MACS[size] <= share * usual
+        )
+
+    # --- one iteration ---------------------------------------------------------------------------
+
+    def step(self, fraction: float) -> None:
+        """One step of every tile; goes back to what was safe, more slowly, if one diverges."""
+        moment = moment_of(fraction, resumed=self._resumed)
+        moment = moment._replace(rate=moment.rate * self._slowdown)
+        measured = self._all(lambda fit: fit.step(moment, self._price.lam))
+        if not math.isfinite(sum(measured)):
+            self._slowdown /= 2.0
+            if self._slowdown < _LEAST_SLOWDOWN:
+                raise SignalError("the fit diverges at every learning rate that was tried")
+            self._restore(self._safe)
+            return
+        self._last = measured
+
+    def check(self, fraction: float) -> None:
+        """Measure everything rounded, move the price, and keep the state if it is the best."""
+        if not moment_of(fraction, resumed=self._resumed).weights_rounded:
+            self._safe = [fit.state() for fit in self._fits]
+            return
+        measured = self._all(lambda fit: fit.measure())
+        if not math.isfinite(sum(measured)):
+            return
+        self._price.follow(self._mse(measured), measured.bits, fraction)
+        self._safe = [fit.state() for fit in self._fits]
+        if self._best is None or self._cost(measured) <= self._cost(self._best[0]):
+            self._best = measured, self._safe
+
+    def _cost(self, measured: Measured) -> float:
+        return self._price.cost(self._mse(measured), measured.bits)
+
+    def _mse(self, measured: Measured) -> float:
+        return measured.error / (self._covered * self._signal.spec.channels)
+
+    def _all(self, work: Callable[[TileFit], Measured]) -> Measured:
+        """What is measured of all tiles, of several on all cores."""
+        if len(self._fits) == 1:
+            error, bits = work(self._fits[0])
+        else:
+            n_threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            with ThreadPoolExecutor(kernels.threads()) as pool:
+                error, bits = np.sum(list(pool.map(work, self._fits)), axis=0).tolist()
+            torch.set_num_threads(n_threads)
+        return Measured(error, bits + _HEADER_BITS)
+
+    def _restore(self, states: Sequence[TileState]) -> None:
+        for fit, state in zip(self._fits, states, strict=True):
+            fit.restore(state)
+
+    # --- what comes of it ------------------------------------------------------------------------
+
+    def report(self, clock: Clock) -> Step:
+        """Where the fit stands; bytes are unknown (NaN) until weights are rounded."""
+        rounded = moment_of(clock.fraction, resumed=self._resumed).weights_rounded
+        return Step(
+            iteration=clock.iterations,
+            fraction=clock.fraction,
+            psnr_db=-10.0 * math.log10(max(self._mse(self._last), 1e-20)),
+            n_bytes=self._last.bits / 8.0 if rounded else math.nan,
+            seconds_left=clock.seconds_left,
+        )
+
+    def result(self, iterations: int) -> Fitted:
+        """The best state as integers. Raises SignalError if none was finite."""
+        if self._best is None:
+            raise SignalError("the fit diverges at every learning rate that was tried")
+        self._restore(self._best[1])
+        return Fitted(
+            model=self._model,
+            tiles=tuple(fit.tile() for fit in self._fits),
+            states=tuple(self._best[1]),
+            lam=self._price.lam,
+            iterations=iterations,
+        )
+
+
+def _blocks(signal: Signal) -> Iterator[NDArray[np.float32]]:
+    """The values [n, channels] of a signal on the [0, 1] scale, some rows at a time."""
+    for row in range(0, len(signal.samples), _BLOCK_ROWS):
+        block = signal.samples[row : row + _BLOCK_ROWS]
+        yield signal.spec.to_unit(block).reshape(-1, signal.spec.channels)

@@ -1,0 +1,246 @@
+"""The fit of one tile: its latents, its weights with their steps, and what moves them.
+
+The loss is J = MSE + lam * bits, the bits of latents and of weights both. Latents move by Adam;
+weights by SOAP (Vyas et al. 2024, arXiv:2409.11321); the steps of weights, that are rounded as they
+will be stored, are fitted with them (Esser et al. 2020, arXiv:1902.08153).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_optimizer import SOAP
+from torch import Tensor
+
+from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
+from inrcodec.kernels import LatentShape, Weight, latent_bits, latent_pixels
+from inrcodec.quantize import relaxed, step_size
+from inrcodec.representations.latentgrid.pack import LatentTile
+from inrcodec.representations.latentgrid.schedule import GAIN, Moment
+
+__all__ = ["Measured", "Target", "TileFit", "TileState"]
+
+_STEP_RATE: Final = 0.02
+_FIRST_STEP: Final = 0.25  # of the spread of a group of weights
+_SMALLEST_STEP: Final = -13.0  # log2
+_MOST_GRADIENT: Final = 0.1
+_TABLE_BITS: Final = 28  # what the step and the table of a group take
+
+
+class TileState(NamedTuple):
+    """The numbers of a fit before rounding, from which another can go on."""
+
+    latents: Tensor
+    weights: dict[str, Tensor]
+    log2_steps: Tensor
+
+
+class Measured(NamedTuple):
+    """Sum of the squared errors of the [0, 1] scale, each with its weight, and bits."""
+
+    error: float
+    bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a tile is fitted to: `pixels` [channels, height, width] on the [0, 1] scale.
+
+    `weights`, broadcast to that, are what the error of each sample counts. A pixel is offset +
+    scale x what the networks put out.
+    """
+
+    pixels: Tensor
+    weights: Tensor | None
+    offsets: Tensor
+    scale: float
+
+    def error(self, outputs: Tensor) -> Tensor:
+        """The sum of weighted squared errors."""
+        errors = torch.addcmul(self.offsets - self.pixels, outputs, torch.tensor(self.scale))
+        squares = errors.square()
+        return (squares if self.weights is None else squares * self.weights).sum()
+
+
+class TileFit:
+    """The state of a fit and the steps that change it."""
+
+    def __init__(
+        self,
+        shape: LatentShape,
+        target: Target,
+        *,
+        n_samples: int,
+        n_pixels: int,
+        seed: int,
+        frozen: frozenset[str] = frozenset(),
+        weight_rate: bool = True,
+        start: TileState | None = None,
+    ) -> None:
+        self.shape, self._target = shape, target
+        self._n_samples, self._n_pixels = n_samples, n_pixels
+        self._weight_rate = weight_rate
+        self._random = torch.Generator().manual_seed(seed)
+        self._priors = {w.name: torch.tensor(w.prior).expand(w.shape[-1:]) for w in shape.weights}
+        self._sizes = torch.tensor([float(sum(w.size for w in g)) for g in shape.groups])
+        self._rounded = start is not None
+        state = start or self._beginning()
+        self._latents = state.latents.clone().requires_grad_()
+        self._log2_steps = state.log2_steps.clone().requires_grad_()
+        self._weights = {name: tensor.clone() for name, tensor in state.weights.items()}
+        moved = [w.name for w in shape.weights if w.group not in frozen and w.name not in frozen]
+        self._moved = [self._weights[name].requires_grad_() for name in moved if _size(shape, name)]
+        for name in frozen & set(self._weights):
+            self._weights[name].zero_()
+        self._soap = SOAP(
+            self._moved,
+            betas=(0.95, 0.95),
+            weight_decay=0.01,
+            precondition_frequency=10,
+            max_precondition_dim=256,
+        )
+        self._adam = torch.optim.Adam([self._latents], betas=(0.9, 0.999), fused=True)
+        self._step_adam = torch.optim.Adam([self._log2_steps], lr=_STEP_RATE)
+
+    def _beginning(self) -> TileState:
+        """Latents of 0, and networks that are all but linear."""
+        weights = {weight.name: self._first(weight) for weight in self.shape.weights}
+        return TileState(
+            torch.zeros(self.shape.n_latents), weights, torch.zeros(len(self.shape.groups))
+        )
+
+    def _first(self, weight: Weight) -> Tensor:
+        first = torch.zeros(weight.shape)
+        outputs = weight.shape[0]
+        if weight.group in ("head", "feature"):
+            return first.normal_(0.0, 1.0 / outputs**2, generator=self._random)
+        if weight.name in ("lift", "lower", "blend"):
+            bound = 1.0 / math.sqrt(weight.shape[1]) / outputs**2
+            return first.uniform_(-bound, bound, generator=self._random)
+        return first
+
+    # --- one iteration ---------------------------------------------------------------------------
+
+    def step(self, moment: Moment, lam: float) -> Measured:
+        """One step downhill; what was measured on the way, of soft latents, may be not finite."""
+        weights, weight_bits = self._weights_at(rounded=moment.weights_rounded)
+        latents = self._soft(moment)
+        bits = latent_bits(latents, self.shape, weights).sum()
+        error = self._target.error(latent_pixels(latents, self.shape, weights))
+        counted = bits + weight_bits if self._weight_rate else bits
+        loss = error / self._n_samples + lam / self._n_pixels * counted
+        measured = Measured(float(error.detach()), float((bits + weight_bits).detach()))
+        if not math.isfinite(sum(measured)):
+            return measured
+        self._descend(loss, moment)
+        return measured
+
+    def _descend(self, loss: Tensor, moment: Moment) -> None:
+        for optimizer in (self._soap, self._adam, self._step_adam):
+            optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._moved, _MOST_GRADIENT)
+        for optimizer in (self._soap, self._adam):
+            optimizer.param_groups[0]["lr"] = moment.rate
+        self._soap.step()
+        if not moment.hard:
+            self._adam.step()
+        if moment.weights_rounded:
+            self._step_adam.step()
+
+    def _soft(self, moment: Moment) -> Tensor:
+        """The latents as the networks see them now."""
+        scaled = self._latents * GAIN
+        if moment.hard:
+            return scaled.detach().round()
+        noise = torch.randn(scaled.shape, generator=self._random) * moment.noise
+        softly = relaxed.soft_round(scaled, moment.temperature)
+        return relaxed.soft_round(softly + noise, moment.temperature)
+
+    def _weights_at(self, *, rounded: bool) -> tuple[dict[str, Tensor], Tensor]:
+        """All weights, and the bits that they take; 0 of weights that are free."""
+        if not rounded:
+            free = {name: tensor + self._priors[name] for name, tensor in self._weights.items()}
+            return free, torch.zeros(())
+        self._begin_to_round()
+        stored = relaxed.log2_steps(relaxed.snap_steps(self._log2_steps))
+        steps = torch.exp2(self._log2_steps + (stored - self._log2_steps).detach())
+        weights, sums = {}, []
+        for group, step in zip(self.shape.groups, steps.unbind(0), strict=True):
+            parts = []
+            for weight in group:
+                scaled = self._weights[weight.name] / step
+                symbols = scaled + (scaled.round() - scaled).detach()
+                weights[weight.name] = symbols * step + self._priors[weight.name]
+                parts.append(symbols.flatten())
+            joined = torch.cat(parts)
+            sums.append(torch.stack([joined.abs().sum(), joined.square().sum()]))
+        for weight in self.shape.weights:
+            weights.setdefault(weight.name, self._weights[weight.name])  # those without values
+        bits = relaxed.expected_bits(torch.stack(sums), self._sizes, noisy=False).sum()
+        return weights, bits + _TABLE_BITS * len(sums)
+
+    def _begin_to_round(self) -> None:
+        """Choose the first steps."""
+        if self._rounded:
+            return
+        self._rounded = True
+        with torch.no_grad():
+            for number, group in enumerate(self.shape.groups):
+                values = torch.cat([self._weights[weight.name].flatten() for weight in group])
+                spread = float(values.square().mean().sqrt()) * _FIRST_STEP
+                self._log2_steps[number] = max(math.log2(spread + 1e-9), _SMALLEST_STEP)
+
+    # --- states ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def measure(self) -> Measured:
+        """Error and bits of everything rounded, as it would be stored now."""
+        weights, weight_bits = self._weights_at(rounded=True)
+        latents = (self._latents * GAIN).round()
+        bits = latent_bits(latents, self.shape, weights).sum() + weight_bits
+        error = self._target.error(latent_pixels(latents, self.shape, weights))
+        return Measured(float(error), float(bits))
+
+    def state(self) -> TileState:
+        """A copy of where the fit stands."""
+        weights = {name: tensor.detach().clone() for name, tensor in self._weights.items()}
+        return TileState(self._latents.detach().clone(), weights, self._log2_steps.detach().clone())
+
+    @torch.no_grad()
+    def restore(self, state: TileState) -> None:
+        """Go back to a state."""
+        self._latents.copy_(state.latents)
+        self._log2_steps.copy_(state.log2_steps)
+        for name, tensor in self._weights.items():
+            tensor.copy_(state.weights[name])
+
+    @torch.no_grad()
+    def tile(self) -> LatentTile:
+        """Where the fit stands, in integers."""
+        self._begin_to_round()
+        indices = relaxed.snap_steps(self._log2_steps)
+        symbols = []
+        for group, index in zip(self.shape.groups, indices, strict=True):
+            values = torch.cat([self._weights[weight.name].flatten() for weight in group])
+            scaled = (values / step_size(index)).round().clamp(-MAX_SYMBOL, MAX_SYMBOL)
+            symbols.append(scaled.numpy().astype(np.int64))
+        return LatentTile(self.shape, indices, tuple(symbols), self._whole_latents())
+
+    def _whole_latents(self) -> tuple[NDArray[np.int32], ...]:
+        whole = (self._latents * GAIN).round().clamp(-MAX_DEVIATE, MAX_DEVIATE)
+        parts = whole.to(torch.int32).split([grid.n_values for grid in self.shape.grids])  # type: ignore[no-untyped-call]
+        return tuple(
+            part.view(grid.height, grid.width).numpy().copy()
+            for grid, part in zip(self.shape.grids, parts, strict=True)
+        )
+
+
+def _size(shape: LatentShape, name: str) -> int:
+    """Number of values of a tensor."""
+    return next(weight.size for weight in shape.weights if weight.name == name)

@@ -1,0 +1,57 @@
+"""What a fit does at each fraction of its budget: learning rates, softness, noise. Needs no torch.
+
+First latents are rounded softly, with noise that gets less (Ladune et al. 2026, arXiv:2605.02726;
+Kim et al. 2023, sec. 3, arXiv:2312.02753); at the end they are whole, and only the networks move.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+__all__ = ["GAIN", "Moment", "moment_of"]
+
+GAIN: Final = 16.0
+"""Latents over the parameters of which they are rounded."""
+
+_RATE, _LEAST_RATE = 1e-2, 1e-5
+_HARD_RATE: Final = 1e-4
+_WEIGHTS_ROUNDED_FROM: Final = 0.25
+_HARD_FROM: Final = 0.85
+_RESUMED_SHARE: Final = 0.1
+_TEMPERATURES: Final = (0.35, 0.08)
+_NOISES: Final = (0.22, 0.15)
+_RESUMED_FROM: Final = 0.85  # where in the schedule of softness a fit goes on
+
+
+class Moment(NamedTuple):
+    """What holds now: Adam's and SOAP's learning `rate`; `temperature` of soft rounding and
+    standard deviation of its `noise`, in latents; whether latents and weights are whole."""
+
+    rate: float
+    temperature: float
+    noise: float
+    hard: bool
+    weights_rounded: bool
+
+
+def moment_of(fraction: float, *, resumed: bool) -> Moment:
+    """What holds at a fraction of the budget of a fit, which may go on from an earlier one."""
+    hard = fraction >= _HARD_FROM
+    if hard:
+        part = (fraction - _HARD_FROM) / (1.0 - _HARD_FROM)
+        return Moment(_HARD_RATE * _cosine(part, 0.01), 0.0, 0.0, True, True)
+    part = fraction / _HARD_FROM
+    rate = _RATE * _cosine(part, _LEAST_RATE / _RATE)
+    if resumed:
+        rate *= _RESUMED_SHARE
+        part = _RESUMED_FROM + (1.0 - _RESUMED_FROM) * part
+    temperature = _TEMPERATURES[0] + (_TEMPERATURES[1] - _TEMPERATURES[0]) * part
+    noise = _NOISES[0] + (_NOISES[1] - _NOISES[0]) * part
+    rounded = resumed or fraction >= _WEIGHTS_ROUNDED_FROM
+    return Moment(rate, temperature, noise, False, rounded)
+
+
+def _cosine(part: float, least: float) -> float:
+    """From 1 to `least`."""
+    return 0.5 * (1.0 + math.cos(math.pi * part)) * (1.0 - least) + least
