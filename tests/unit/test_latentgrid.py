@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -100,8 +101,7 @@ def test_the_schedule_rounds_weights_first_and_latents_last() -> None:
     assert hard[-1]
     soft = [moment for moment in moments if not moment.hard]
     assert all(
-        a.temperature > b.temperature and a.rate > b.rate
-        for a, b in zip(soft, soft[1:], strict=False)
+        a.temperature > b.temperature and a.rate > b.rate for a, b in itertools.pairwise(soft)
     )
 
 
