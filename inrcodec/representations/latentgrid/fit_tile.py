@@ -25,8 +25,8 @@ from inrcodec.representations.latentgrid.schedule import GAIN, Moment
 
 __all__ = ["Measured", "Target", "TileFit", "TileState"]
 
-_STEP_RATE: Final = 0.03
-_FIRST_STEP: Final = 0.25  # of the spread of a group of weights
+_STEP_RATE: Final = 0.02
+_FIRST_STEP: Final = 0.5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
 _MOST_GRADIENT: Final = 0.1
 _TABLE_BITS: Final = 28  # what the step and the table of a group take
