@@ -187,6 +187,8 @@ class _Search:
     def run(self) -> _Try:
         """Try until the budget is spent; give the best."""
         shares = _SHARES[self._aim.scale]
+        if self._aim.scale == "mse" and not self._request.representation.sized_by_goal:
+            shares = _SHARES["bytes"]  # no share is needed to find the size
         for index, share in enumerate(shares):
             budget = self._budget(share, shares[index:])
             self._share, self._share_spent = share, sum(shares[:index])
@@ -270,7 +272,8 @@ class _Search:
                 n_bytes = goal.n_bytes
             lam, held = goal.lam / _REVIVAL, self._aim.value
             return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
-        if len(self._tries) == 1 and self._aim.scale == "mse":
+        resized = self._request.representation.sized_by_goal and len(self._tries) == 1
+        if resized and self._aim.scale == "mse":
             size = miss ** (-1.0 / _ERROR_POWER)
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
@@ -300,7 +303,11 @@ class _Search:
         else:
             share = aim.value / (_ERROR_AT_ONE_BIT * self._variance)
             bits = min(share ** (-1.0 / _ERROR_POWER), float(spec.sample_format.bits))
-        lam = self._before.lam or _expected_lambda(bits, self._variance)
+        lam = self._before.lam or self._request.representation.expected_lam(
+            bits_per_point=bits,
+            mse=aim.value if aim.scale == "mse" else None,
+            variance=self._variance,
+        )
         n_bytes = bits * spec.n_points / 8.0
         return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, hold=aim.scale, held=aim.value)
 
@@ -324,14 +331,8 @@ def _lambda_of(quality: float) -> float:
     return float(10.0 ** (-1.0 - 0.03 * quality))
 
 
-def _expected_lambda(bits_per_point: float, variance: float) -> float:
-    """Slope of mse = variance * 0.03 * bits^-0.65."""
-    slope = _ERROR_POWER * _ERROR_AT_ONE_BIT * bits_per_point ** (-1.0 - _ERROR_POWER)
-    return float(max(variance, 1e-9) * slope)
-
-
 def _expected_bytes(lam: float, spec: SignalSpec, variance: float) -> float:
-    """The inverse of `_expected_lambda`, as a file length within reason."""
+    """The inverse of `Representation.expected_lam`, as a file length within reason."""
     slope = lam / max(variance, 1e-9) / (_ERROR_POWER * _ERROR_AT_ONE_BIT)
     bits = min(
         slope ** (-1.0 / (1.0 + _ERROR_POWER)), float(spec.sample_format.bits * spec.channels)

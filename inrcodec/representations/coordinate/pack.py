@@ -132,6 +132,8 @@ class Packed:
         base: Packed | None = None,
     ) -> Packed:
         """The inverse of `to_sections`. Raises BitstreamError, for limits before allocation."""
+        if not set(sections) <= {SectionId.MODEL, SectionId.SYMBOLS}:
+            raise CorruptError("a network of coordinates in tiles")
         model = ByteReader(require_section(sections, SectionId.MODEL), name="MODEL")
         coder = SymbolDecoder(require_section(sections, SectionId.SYMBOLS))
         if base is None:

@@ -54,6 +54,7 @@ class LatentGrid(Representation):
 
     name = "latentgrid"
     Config = LatentGridConfig
+    sized_by_goal = False
 
     spec: SignalSpec
     model: LatentModel
@@ -88,6 +89,13 @@ class LatentGrid(Representation):
         earlier = None if start is None else start.fitted
         fitted = fit.fit_image(signal, config, goal, budget, start=earlier, watch=watch)
         return cls(spec, fitted.model, fitted=fitted)
+
+    @classmethod
+    def expected_lam(cls, *, bits_per_point: float, mse: float | None, variance: float) -> float:
+        """By the mean of photographs; the error says it for almost any image."""
+        if mse is not None:
+            return float(1e-4 * (max(mse, 1e-9) / 7.6e-5) ** 1.67)
+        return float(1e-4 * (1.36 / bits_per_point) ** 1.9)
 
     def pack(self) -> dict[int, bytes]:
         """MODEL and a TILE for each tile."""

@@ -42,6 +42,8 @@ _ENOUGH_ITERATIONS: Final = 400  # for networks of a size to be worth it
 _USUAL_SIZE: Final = MACS.index(2000)
 _HEADER_BITS: Final = 8 * 60  # what a file has beside its tiles
 _BLOCK_ROWS: Final = 64
+_PATIENCE: Final = 0.8  # of the logarithm of bits or error
+_PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
 
 
@@ -115,7 +117,10 @@ class _ImageFit:
             for tile, state in zip(self._tiling.tiles(), states, strict=True)
         ]
         first = goal.lam if start is None or goal.hold == "lam" else start.lam
-        self._price = Price(goal, mse_scale=1.0, n_points=self._n_pixels, first=first)
+        patience = 0.0 if self._resumed else _PATIENCE
+        self._price = Price(
+            goal, mse_scale=1.0, n_points=self._n_pixels, first=first, patience=patience, pace=_PACE
+        )
         self._best: tuple[Measured, list[TileState]] | None = None
         self._safe = [fit.state() for fit in self._fits]
         self._slowdown = 1.0
