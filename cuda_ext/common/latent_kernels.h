@@ -8,7 +8,7 @@ namespace inrcodec {
 
 // The tables of the Laplace counts. A power has in its low half what it is more than the next one.
 struct LaplaceTables {
-    uint32_t decays[kLaplaceScales];
+    uint64_t decays[kLaplaceScales];
     uint64_t powers[kLaplacePowers - 1];
 };
 

@@ -14,7 +14,7 @@ namespace {
 LaplaceTables tables_of(const LatentCall& call) {
     LaplaceTables tables;
     for (int s = 0; s < kLaplaceScales; ++s)
-        tables.decays[s] = static_cast<uint32_t>(call.decays[s]);
+        tables.decays[s] = static_cast<uint64_t>(call.decays[s]);
     for (int i = 0; i < kLaplacePowers - 1; ++i) {
         const uint64_t power = static_cast<uint64_t>(call.powers[i]);
         tables.powers[i] = power << 32 | (power - static_cast<uint64_t>(call.powers[i + 1]));

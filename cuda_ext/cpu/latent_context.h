@@ -109,25 +109,26 @@ void find_features(const LatentModel& model, const LatentGrid& grid, const doubl
     }
 }
 
-// The features of the values of a wave: [n_features, room].
+// The features of the values of a wave: [n_features, room]. `places` is for as many integers as the
+// wave has values.
 inline void take_features(const LatentModel& model, const LatentGrid& grid, const Wave& wave,
-                          const float* features, int64_t room, double* out) {
-    const int64_t width = half_of(grid.width);
-    int64_t column = wave.number - model.slope * wave.first;
-    for (int64_t i = 0; i < wave.count; ++i, column -= model.slope) {
-        const float* from =
-            features + ((wave.first + i) / 2 * width + column / 2) * kMaxLatentFeatures;
-        for (int k = 0; k < model.n_features; ++k) out[k * room + i] = from[k];
+                          const float* features, int64_t room, int64_t* places, double* out) {
+    const int64_t width = half_of(grid.width), slope = model.slope;
+    const int64_t column = wave.number - slope * wave.first;
+    for (int64_t i = 0; i < wave.count; ++i) {
+        const int64_t y = (wave.first + i) >> 1, x = (column - slope * i) >> 1;
+        places[i] = (y * width + x) * kMaxLatentFeatures;
     }
+    for (int k = 0; k < model.n_features; ++k)
+        for (int64_t i = 0; i < wave.count; ++i) out[k * room + i] = features[places[i] + k];
 }
 
 // --- mean and scale ------------------------------------------------------------------------------
 
-// The indices of mean and scale of `count` <= kTile values, given the runs of their contexts.
-inline void find_parameters(const Context& context, const double* const* contexts, int count,
-                            int32_t* means, int32_t* scales) {
+// The indices of mean and scale [2, kTile] of some values, given the runs of their contexts.
+inline void find_parameters(const Context& context, const double* const* contexts, int n_vectors,
+                            double* parameters) {
     alignas(kWholeAlignment) double first[kMaxContext * kTile], second[kMaxContext * kTile];
-    alignas(kWholeAlignment) double sums[2 * kTile];
     const double *between[kMaxContext], *last[2 * kMaxContext];
     const int n = context.mix[0].n_in;
     for (int i = 0; i < n; ++i) {
@@ -135,17 +136,12 @@ inline void find_parameters(const Context& context, const double* const* context
         last[i] = second + i * kTile;
         last[n + i] = contexts[i];
     }
-    const int n_vectors = vectors_of(count);
     multiply(context.mix[0], contexts, n_vectors, kMix, first, kTile);
     multiply(context.mix[1], between, n_vectors, kMix, second, kTile);
-    multiply(context.head, last, n_vectors, Plain{}, sums, kTile);
+    multiply(context.head, last, n_vectors, Plain{}, parameters, kTile);
     for (int i = 0; i < n_vectors * kLanes; i += kLanes) {
-        store(sums + i, kMean(load(sums + i)));
-        store(sums + kTile + i, kScale(load(sums + kTile + i)));
-    }
-    for (int i = 0; i < count; ++i) {
-        means[i] = static_cast<int32_t>(sums[i]);
-        scales[i] = static_cast<int32_t>(sums[kTile + i]);
+        store(parameters + i, kMean(load(parameters + i)));
+        store(parameters + kTile + i, kScale(load(parameters + kTile + i)));
     }
 }
 

@@ -6,7 +6,7 @@
 #include "../common/latent_kernels.h"
 
 #include "latent_context.h"
-#include "latent_range.h"
+#include "latent_counts.h"
 #include "latent_waves.h"
 
 namespace inrcodec {
@@ -14,37 +14,51 @@ namespace {
 
 constexpr int kSealWords = 2;
 
-// What decoding a grid needs besides its values, cut out of the scratch.
+// What decoding a grid needs besides its values, cut out of the scratch. Of each value of a wave: its
+// features, mean and scale, the first of three symbols, and the counts around them.
 struct Workspace {
     Slots slots;
-    int64_t room;  // between the features of a wave
-    double* features;
-    int32_t *means, *scales;
+    int64_t room;  // between two of the same value
+    double *features, *means, *scales, *symbols;
+    uint64_t* counts;
 
     Workspace(const LatentModel& model, const LatentGrid& grid, double* scratch)
         : slots(model, grid, scratch), room(wave_room(model, grid)) {
         features = scratch + Slots::size(model, grid);
-        means = reinterpret_cast<int32_t*>(features + model.n_features * room);
+        means = features + model.n_features * room;
         scales = means + room;
+        symbols = scales + room;
+        counts = reinterpret_cast<uint64_t*>(symbols + room);
         for (int64_t i = 0; i < model.n_features * room; ++i) features[i] = 0.0;
     }
+
+    // For a moment, in place of the counts.
+    int64_t* places() { return reinterpret_cast<int64_t*>(counts); }
 };
 
 int64_t decode_scratch(const LatentModel& model, const LatentGrid& grid) {
-    return Slots::size(model, grid) + (model.n_features + 1) * wave_room(model, grid);
+    return Slots::size(model, grid) + (model.n_features + 3 + kAround) * wave_room(model, grid);
 }
 
-void find_wave(const LatentModel& model, const Context& context, const Wave& wave,
-               Workspace& work) {
+// All that can be known of a wave before its values are read.
+void find_wave(const LatentModel& model, const LatentGrid& grid, const Context& context,
+               const Wave& wave, const LaplaceTables& tables, Workspace& work) {
     const double* runs[kMaxContext];
     for (int i = 0; i < model.n_neighbours; ++i) runs[i] = work.slots.neighbour(wave, i);
     for (int k = 0; k < model.n_features; ++k)
         runs[model.n_neighbours + k] = work.features + k * work.room;
     for (int64_t at = 0; at < wave.count; at += kTile) {
         const double* contexts[kMaxContext];
+        alignas(kWholeAlignment) double parameters[2 * kTile];
         for (int i = 0; i < context.mix[0].n_in; ++i) contexts[i] = runs[i] + at;
-        const int count = static_cast<int>(wave.count - at < kTile ? wave.count - at : kTile);
-        find_parameters(context, contexts, count, work.means + at, work.scales + at);
+        const int n_vectors = vectors_of(wave.count - at);
+        find_parameters(context, contexts, n_vectors, parameters);
+        for (int i = 0; i < n_vectors * kLanes; i += kLanes) {
+            store(work.means + at + i, load(parameters + i));
+            store(work.scales + at + i, load(parameters + kTile + i));
+            find_counts(tables, grid.largest, parameters + i, parameters + kTile + i,
+                        work.symbols + at + i, work.counts + at + i, work.room);
+        }
     }
 }
 
@@ -55,9 +69,19 @@ bool read_wave(const LatentModel& model, const LatentGrid& grid, const Wave& wav
     RangeState state = words;  // in registers
     int32_t* value = values + wave.first * grid.width + wave.number - model.slope * wave.first;
     for (int64_t i = 0; i < wave.count; ++i, value += grid.width - model.slope) {
-        const Counts counts{tables, grid.largest, work.means[i], tables.decays[work.scales[i]]};
-        int32_t symbol;
-        if (!take(state, counts, symbol)) return false;
+        uint64_t around[kAround];
+        for (int k = 0; k < kAround; ++k) around[k] = work.counts[k * work.room + i];
+        int32_t symbol = static_cast<int32_t>(work.symbols[i]);
+        const int near = take_near(state, around);
+        if (near < 0) {
+            const Counts counts{tables, grid.largest, static_cast<int32_t>(work.means[i]),
+                                tables.decays[static_cast<int32_t>(work.scales[i])]};
+            const Bracket from{symbol, symbol + kAround - 1, static_cast<uint32_t>(around[0]),
+                               static_cast<uint32_t>(around[kAround - 1])};
+            if (!take_any(state, counts, from, symbol)) return false;
+        } else {
+            symbol += near;
+        }
         places[i] = symbol * kContextUnit;
         *value = symbol;
     }
@@ -75,8 +99,10 @@ LatentEnd decode(const LatentModel& model, const LatentGrid& grid, const double*
         double* places = work.slots.begin(wave);
         if (wave.count <= 0) continue;
         if (seal(state).n_words > state.n_words + kSealWords) return LatentEnd::kWrong;
-        if (features) take_features(model, grid, wave, features, work.room, work.features);
-        find_wave(model, context, wave, work);
+        if (features) {
+            take_features(model, grid, wave, features, work.room, work.places(), work.features);
+        }
+        find_wave(model, grid, context, wave, tables, work);
         if (!read_wave(model, grid, wave, work, tables, state, places, values))
             return LatentEnd::kNoSymbol;
     }

@@ -9,13 +9,14 @@ namespace {
 
 constexpr uint32_t kTotal = 1u << 24;
 constexpr int kMeanUnit = 256;
+constexpr int kAround = 4;  // counts that are found for many values at once
 
 // The counts of a value of some mean and scale.
 struct Counts {
     const LaplaceTables& tables;
     int32_t largest;
     int32_t mean;
-    uint32_t decay;
+    uint64_t decay;
 
     // The count below a symbol in [-largest, largest + 1].
     uint32_t below(int32_t symbol) const {
@@ -36,25 +37,19 @@ struct Counts {
         const uint64_t fall = static_cast<uint32_t>(entry) * ((exponent >> 6) & 0xffff);
         return whole < 32 ? ((entry >> 32) - (fall >> 16)) >> whole : 0;
     }
-
-    // The symbol that most likely comes.
-    int32_t likeliest() const {
-        const int32_t symbol = (mean + kMeanUnit / 2) >> 8;
-        return symbol < -largest ? -largest : symbol > largest ? largest : symbol;
-    }
 };
 
-// A symbol and the counts below it and below the next.
-struct Found {
-    int32_t symbol;
+// Symbols and the counts below them, or the symbol between them.
+struct Bracket {
+    int32_t low, high;
     uint32_t below, above;
 };
 
-// The symbol that holds the count `point` < kTotal, given one that does not. Steps that double lead
-// beyond it, and halves back.
-inline Found find(const Counts& counts, uint32_t point, Found from) {
-    int32_t step = 1, low = from.symbol, high = from.symbol + 1;
-    uint32_t below = from.below, above = from.above;
+// The symbol that holds the count `point` < kTotal, from a bracket that need not. Steps that double
+// lead beyond it, and halves back.
+inline Bracket find(const Counts& counts, uint32_t point, Bracket from) {
+    auto [low, high, below, above] = from;
+    int32_t step = 1;
     for (; point < below; step *= 2) {
         high = low;
         above = below;
@@ -78,7 +73,7 @@ inline Found find(const Counts& counts, uint32_t point, Found from) {
             below = count;
         }
     }
-    return {low, below, above};
+    return {low, high, below, above};
 }
 
 inline uint32_t next_word(RangeState& state) {
@@ -87,25 +82,37 @@ inline uint32_t next_word(RangeState& state) {
     return word;
 }
 
-// Takes the next symbol; false when the words point above the last count.
-inline bool take(RangeState& state, const Counts& counts, int32_t& symbol) {
-    const uint64_t unit = state.range >> 24;
-    Found found;
-    found.symbol = counts.likeliest();
-    found.below = counts.below(found.symbol);
-    found.above = counts.below(found.symbol + 1);
-    if (state.ahead - unit * found.below >= unit * (found.above - found.below)) {
-        const uint64_t point = state.ahead / unit;
-        if (point >= kTotal) return false;
-        found = find(counts, static_cast<uint32_t>(point), found);
-    }
-    symbol = found.symbol;
-    state.ahead -= unit * found.below;
-    state.range = unit * (found.above - found.below);
+inline void narrow(RangeState& state, uint64_t begin, uint64_t size) {
+    state.ahead -= begin;
+    state.range = size;
     if (state.range >> 32 == 0) {
         state.range <<= 32;
         state.ahead = state.ahead << 32 | next_word(state);
     }
+}
+
+// Takes the next symbol if it is one of three, of which `around` has the counts, and gives which; else
+// -1. Without branches, as which it is cannot be foreseen.
+inline int take_near(RangeState& state, const uint64_t (&around)[kAround]) {
+    const uint64_t unit = state.range >> 24;
+    const uint64_t edges[kAround] = {unit * around[0], unit * around[1], unit * around[2],
+                                     unit * around[3]};
+    if (state.ahead - edges[0] >= edges[3] - edges[0]) return -1;
+    const bool after1 = state.ahead >= edges[1], after2 = state.ahead >= edges[2];
+    const uint64_t begin = after2 ? edges[2] : after1 ? edges[1] : edges[0];
+    const uint64_t end = after2 ? edges[3] : after1 ? edges[2] : edges[1];
+    narrow(state, begin, end - begin);
+    return after1 + after2;
+}
+
+// Takes any symbol, given a bracket; false when the words point above the last count.
+inline bool take_any(RangeState& state, const Counts& counts, const Bracket& from,
+                     int32_t& symbol) {
+    const uint64_t unit = state.range >> 24, point = state.ahead / unit;
+    if (point >= kTotal) return false;
+    const Bracket found = find(counts, static_cast<uint32_t>(point), from);
+    symbol = found.low;
+    narrow(state, unit * found.below, unit * (found.above - found.below));
     return true;
 }
 

@@ -113,23 +113,34 @@ class Tail {
         }
     }
 
-    void write_pixels(double* sums, int n_vectors, int64_t x, int64_t y) {
+    void write_pixels(const double* sums, int n_vectors, int64_t x, int64_t y) {
+        int32_t pixels[kMaxChannels * kTile];
         const int channels = synthesis_.channels;
-        const int64_t left = synthesis_.width - x, n = left < kTile ? left : kTile;
         for (int c = 0; c < channels; ++c) {
-            double* values = sums + c * kTile;
+            alignas(kWholeAlignment) double values[kTile] = {};
             const double* blend_line = blend(y) + c * room_ + x;
             const double offset = call_.offsets[c] * 16.0;
             for (int i = 0; i < n_vectors * kLanes; i += kLanes) {
-                const Doubles whole =
-                    round_half_up(load(values + i), 0x1p-6) + load(blend_line + i);
-                const Doubles sum = smaller(larger(whole, splat(-kLargestSum)), splat(kLargestSum));
+                const Doubles tail = round_half_up(load(sums + c * kTile + i), 0x1p-6);
+                const Doubles sum = smaller(
+                    larger(tail + load(blend_line + i), splat(-kLargestSum)), splat(kLargestSum));
                 const Doubles pixel = round_half_up(sum * call_.scale, 0x1p-24) + offset;
                 store(values + i, smaller(larger(pixel, Doubles{}), splat(kPixelOne)));
             }
-            int32_t* out = call_.out + (y * synthesis_.width + x) * channels + c;
-            for (int64_t i = 0; i < n; ++i) out[i * channels] = static_cast<int32_t>(values[i]);
+            for (int i = 0; i < kTile; ++i) pixels[c * kTile + i] = static_cast<int32_t>(values[i]);
         }
+        const int64_t left = synthesis_.width - x;
+        int32_t* out = call_.out + (y * synthesis_.width + x) * channels;
+        if (channels == 3 && left >= kTile) return interleave<3>(pixels, 3, kTile, out);
+        interleave<0>(pixels, channels, static_cast<int>(left < kTile ? left : kTile), out);
+    }
+
+    // To points of all channels from rows of one each, N of them unless N is 0.
+    template <int N>
+    static void interleave(const int32_t* rows, int n_rows, int n_points, int32_t* out) {
+        const int n = N > 0 ? N : n_rows;
+        for (int i = 0; i < n_points; ++i)
+            for (int c = 0; c < n; ++c) out[i * n + c] = rows[c * kTile + i];
     }
 
     const Synthesis& synthesis_;
