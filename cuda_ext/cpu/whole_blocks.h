@@ -89,8 +89,9 @@ inline void multiply_columns(const double* weights, const double* biases, int n_
         for (int r = 0; r < R; ++r)
             for (int v = 0; v < C; ++v) sums[r][v] += weights[c * R + r] * inputs[v];
     }
+    const Finish known = finish;  // whatever is written
     for (int r = 0; r < R; ++r)
-        for (int v = 0; v < C; ++v) store(out + r * stride + at + v * kLanes, finish(sums[r][v]));
+        for (int v = 0; v < C; ++v) store(out + r * stride + at + v * kLanes, known(sums[r][v]));
 }
 
 // Not to be inlined: what is known of the arrays of a caller does not fit every R.

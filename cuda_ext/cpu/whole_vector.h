@@ -30,7 +30,7 @@ typedef int64_t Longs __attribute__((vector_size(8 * kLanes), may_alias));
 constexpr double kRounder = 0x1.8p52;
 
 inline Doubles splat(double value) {
-    return Doubles{} + value;
+    return value - Doubles{};  // a sum would cost: it is not `value` where that is -0
 }
 
 inline Doubles load(const double* at) {
