@@ -2,6 +2,7 @@
 #pragma once
 
 #include "latent_waves.h"
+#include "whole_longs.h"
 
 namespace inrcodec {
 namespace {
@@ -109,18 +110,22 @@ void find_features(const LatentModel& model, const LatentGrid& grid, const doubl
     }
 }
 
-// The features of the values of a wave: [n_features, room]. `places` is for as many integers as the
-// wave has values.
+// The features of the values of a wave: [n_features, room]. `places` is for as many integers.
 inline void take_features(const LatentModel& model, const LatentGrid& grid, const Wave& wave,
-                          const float* features, int64_t room, int64_t* places, double* out) {
+                          const float* features, int64_t room, uint64_t* places, double* out) {
     const int64_t width = half_of(grid.width), slope = model.slope;
     const int64_t column = wave.number - slope * wave.first;
     for (int64_t i = 0; i < wave.count; ++i) {
         const int64_t y = (wave.first + i) >> 1, x = (column - slope * i) >> 1;
-        places[i] = (y * width + x) * kMaxLatentFeatures;
+        places[i] = static_cast<uint64_t>((y * width + x) * kMaxLatentFeatures);
     }
-    for (int k = 0; k < model.n_features; ++k)
-        for (int64_t i = 0; i < wave.count; ++i) out[k * room + i] = features[places[i] + k];
+    for (int64_t i = wave.count; i < wave.count + kLanes; ++i) places[i] = 0;
+    for (int64_t i = 0; i < wave.count; i += kLanes) {
+        const Doubles bits = load(reinterpret_cast<const double*>(places + i));
+        for (int k = 0; k < model.n_features; ++k)
+            store(out + k * room + i,
+                  gather(features + k, reinterpret_cast<const Unsigned&>(bits)));
+    }
 }
 
 // --- mean and scale ------------------------------------------------------------------------------

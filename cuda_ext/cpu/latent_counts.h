@@ -8,37 +8,37 @@
 namespace inrcodec {
 namespace {
 
-// For the symbols `symbol` of a vector of values, which may be outside of [-largest, largest + 1].
-inline Unsigned counts_below(const LaplaceTables& tables, double largest, Doubles mean,
-                             Unsigned decay, Doubles symbol) {
-    const Doubles distance = symbol * kMeanUnit - (mean + kMeanUnit / 2);
-    const Longs negative = distance < 0.0;
-    const Unsigned exponent = multiply_low(integer_of(larger(distance, -distance)), decay);
-    const Unsigned entry = gather(tables.powers, (exponent >> 22) & 1023);
-    const Unsigned fall = multiply_low(entry, (exponent >> 6) & 0xffff) >> 16;
-    const Unsigned power = shift_right((entry >> 32) - fall, exponent >> 32);
-    const uint64_t free = kTotal - (2 * static_cast<uint32_t>(largest) + 1);
-    const Unsigned share = multiply_low(power, Unsigned{} + free);
-    const Unsigned count = select(negative, share >> 32, free - ((share + 0xffffffffu) >> 32));
-    const Unsigned before = integer_of(larger(symbol + largest, Doubles{}));
-    const Unsigned inside = select(symbol <= -largest, Unsigned{}, count + before);
-    return select(symbol > largest, Unsigned{} + kTotal, inside);
+// 2^31 x 2^-(exponents / 2^32), as `Counts::power`, times `free`: of tails, in units of 2^-32.
+inline Unsigned shares_of(const LaplaceTables& tables, Unsigned exponents, Unsigned free) {
+    const Unsigned entry = gather(tables.powers, (exponents >> 22) & 1023);
+    const Unsigned fall = multiply_low(entry, (exponents >> 6) & 0xffff) >> 16;
+    return multiply_low(shift_right((entry >> 32) - fall, exponents >> 32), free);
 }
 
-// From the indices of mean and scale of kLanes values, whole numbers, to the first symbol of three and
-// the counts below each of them and below the one after: [kAround, stride].
-inline void find_counts(const LaplaceTables& tables, int32_t largest_symbol, const double* means,
+// From the indices of mean and scale of kLanes values, whole numbers, to the first symbol of three,
+// the likeliest one in their middle, and to the counts below each of them and below the one after:
+// [kAround, stride]. The symbols may be outside of the range, and are not what comes then.
+inline void find_counts(const LaplaceTables& tables, int32_t largest, const double* means,
                         const double* scales, double* first, uint64_t* counts, int64_t stride) {
-    const double largest = largest_symbol;
-    const Doubles mean = load(means);
+    const Doubles mean = load(means), low = splat(-largest), high = splat(largest);
+    const Doubles likeliest = round_shifted(mean + 0.5, 1.0 / kMeanUnit);
     const Unsigned decay = gather(tables.decays, integer_of(load(scales)));
-    const Doubles nearest = round_shifted(mean + 0.5, 1.0 / kMeanUnit);
-    const Doubles begin = smaller(larger(nearest, splat(-largest)), splat(largest)) - 1.0;
-    store(first, begin);
+    const Unsigned free = Unsigned{} + (kTotal - (2 * static_cast<uint32_t>(largest) + 1));
+    const Unsigned before = integer_of(likeliest - low);  // symbols
+    // From the mean to the upper edge of the likeliest symbol, then to all four edges around.
+    const Unsigned upper = integer_of(likeliest * kMeanUnit + (kMeanUnit / 2) - mean);
+    const Unsigned unit = decay << 8, exponent = multiply_low(upper, decay);
+    const Unsigned exponents[kAround] = {2 * unit - exponent, unit - exponent, exponent,
+                                         unit + exponent};
+    store(first, likeliest - 1.0);
     for (int k = 0; k < kAround; ++k) {
-        const Unsigned below = counts_below(tables, largest, mean, decay, begin + k);
+        const Unsigned share = shares_of(tables, exponents[k], free);
+        const Unsigned count = k < 2 ? share >> 32 : free - ((share + 0xffffffffu) >> 32);
+        const Doubles symbol = likeliest + (k - 1);
+        const Unsigned below = select(symbol > low, count + before + (k - 1), Unsigned{});
+        const Unsigned bounded = select(symbol > high, Unsigned{} + kTotal, below);
         store(reinterpret_cast<double*>(counts + k * stride),
-              reinterpret_cast<const Doubles&>(below));
+              reinterpret_cast<const Doubles&>(bounded));
     }
 }
 

@@ -31,9 +31,6 @@ struct Workspace {
         counts = reinterpret_cast<uint64_t*>(symbols + room);
         for (int64_t i = 0; i < model.n_features * room; ++i) features[i] = 0.0;
     }
-
-    // For a moment, in place of the counts.
-    int64_t* places() { return reinterpret_cast<int64_t*>(counts); }
 };
 
 int64_t decode_scratch(const LatentModel& model, const LatentGrid& grid) {
@@ -100,7 +97,7 @@ LatentEnd decode(const LatentModel& model, const LatentGrid& grid, const double*
         if (wave.count <= 0) continue;
         if (seal(state).n_words > state.n_words + kSealWords) return LatentEnd::kWrong;
         if (features) {
-            take_features(model, grid, wave, features, work.room, work.places(), work.features);
+            take_features(model, grid, wave, features, work.room, work.counts, work.features);
         }
         find_wave(model, grid, context, wave, tables, work);
         if (!read_wave(model, grid, wave, work, tables, state, places, values))
