@@ -1,12 +1,11 @@
 // Registration of the native functions as the Python module inrcodec._native. Arrays come in
 // through DLPack or the buffer protocol; outputs are allocated by the caller. No logic of its own.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+#include "bindings.h"
+
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
 
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
@@ -14,40 +13,11 @@
 #include "common/mlp_checks.h"
 #include "common/quantize_checks.h"
 
-namespace nb = nanobind;
 using namespace inrcodec;
 
 namespace {
 
-using Input = nb::ndarray<nb::ro>;
-using Output = nb::ndarray<>;
-using Sizes = std::vector<int64_t>;
 using Shape = std::tuple<std::string, std::vector<float>, Sizes, Sizes>;  // as GridShape
-
-template <typename NdArray>
-Array describe(const char* name, const NdArray& from) {
-    Array array;
-    array.name = name;
-    array.data = const_cast<void*>(static_cast<const void*>(from.data()));
-    array.device = from.device_type() == nb::device::cpu::value ? -1 : from.device_id();
-    array.is_float32 = from.dtype() == nb::dtype<float>();
-    int64_t expected = 1;
-    for (size_t axis = from.ndim(); axis-- > 0;) {
-        if (from.shape(axis) != 1 && from.stride(axis) != expected) array.is_contiguous = false;
-        expected *= static_cast<int64_t>(from.shape(axis));
-    }
-    for (size_t axis = 0; axis < from.ndim(); ++axis) array.shape.push_back(from.shape(axis));
-    if (expected == 0) array.is_contiguous = true;
-    return array;
-}
-
-float* floats(const Array& array) {
-    return static_cast<float*>(array.data);
-}
-
-void check_threads(const char* op, int n_threads) {
-    if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
-}
 
 GridShape shape_of(const Shape& from) {
     return {std::get<0>(from), std::get<1>(from), std::get<2>(from), std::get<3>(from)};
@@ -278,6 +248,7 @@ NB_MODULE(_native, m) {
     m.def("quantize_step", &step_of_quantize, "gradients"_a, "units"_a, "mean"_a, "square"_a,
           "sizes"_a, "rates"_a, "steps"_a, "rounding"_a, "keys"_a, "base"_a.none(), "slopes"_a,
           "adam"_a, "n_threads"_a);
+    register_latent(m);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);

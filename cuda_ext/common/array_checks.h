@@ -9,12 +9,21 @@
 
 namespace inrcodec {
 
+enum class Type { kFloat32, kFloat64, kInt32, kUint32, kInt64, kOther };
+
+// In the order of `Type`.
+constexpr const char* kTypeNames[] = {"float32", "float64", "int32", "uint32", "int64"};
+
+constexpr size_t size_of(Type type) {
+    return type == Type::kFloat64 || type == Type::kInt64 ? 8 : 4;
+}
+
 // What an array says of itself. `device` is -1 for the CPU, else the number of a GPU.
 struct Array {
     const char* name = "";
     void* data = nullptr;
     int device = -1;
-    bool is_float32 = true;
+    Type type = Type::kFloat32;
     bool is_contiguous = true;
     std::vector<int64_t> shape;
 };
@@ -30,18 +39,20 @@ inline std::string text_of(const std::vector<int64_t>& shape) {
 }
 
 inline void check_array(const char* op, const Array& array, const std::vector<int64_t>& shape,
-                        int device) {
+                        int device, Type type = Type::kFloat32) {
     const std::string name = array.name;
     if (array.shape != shape)
         refuse(op, name + " must have shape " + text_of(shape), text_of(array.shape));
-    if (!array.is_float32) refuse(op, name + " must be float32", "another type");
+    if (array.type != type)
+        refuse(op, name + " must be " + kTypeNames[static_cast<int>(type)], "another type");
     if (!array.is_contiguous) refuse(op, name + " must be contiguous", "strides");
     if (array.device != device) {
         refuse(op, name + " must be on device " + std::to_string(device),
                std::to_string(array.device));
     }
-    if (reinterpret_cast<uintptr_t>(array.data) % alignof(float) != 0) {
-        refuse(op, name + " must be aligned to 4 bytes", "an odd address");
+    if (reinterpret_cast<uintptr_t>(array.data) % size_of(type) != 0) {
+        refuse(op, name + " must be aligned to " + std::to_string(size_of(type)) + " bytes",
+               "an odd address");
     }
 }
 

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "grid_kernels.h"
+#include "latent_kernels.h"
 #include "mlp_kernels.h"
 #include "quantize_kernels.h"
+#include "synthesis_kernels.h"
 
 namespace inrcodec {
 
@@ -23,5 +25,7 @@ void use_instruction_set(const std::string& name);
 const GridKernels& grid_kernels();
 const MlpKernels& mlp_kernels();
 const QuantizeKernels& quantize_kernels();
+const LatentKernels& latent_kernels();
+const SynthesisKernels& synthesis_kernels();
 
 }  // namespace inrcodec

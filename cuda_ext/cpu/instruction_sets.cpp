@@ -11,6 +11,8 @@ struct Variant {
     const GridKernels* grid;
     const MlpKernels* mlp;
     const QuantizeKernels* quantize;
+    const LatentKernels* latent;
+    const SynthesisKernels* synthesis;
     bool (*runs_here)();
 };
 
@@ -30,10 +32,13 @@ bool has_avx512() {
 #endif
 
 constexpr Variant kVariants[] = {
-    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline, always},
+    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline,
+     &kLatentKernelsBaseline, &kSynthesisKernelsBaseline, always},
 #if defined(INRCODEC_X86_VARIANTS)
-    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, has_avx2},
-    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512, has_avx512},
+    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, &kLatentKernelsAvx2,
+     &kSynthesisKernelsAvx2, has_avx2},
+    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512,
+     &kLatentKernelsAvx512, &kSynthesisKernelsAvx512, has_avx512},
 #endif
 };
 
@@ -82,6 +87,14 @@ const MlpKernels& mlp_kernels() {
 
 const QuantizeKernels& quantize_kernels() {
     return *chosen().load()->quantize;
+}
+
+const LatentKernels& latent_kernels() {
+    return *chosen().load()->latent;
+}
+
+const SynthesisKernels& synthesis_kernels() {
+    return *chosen().load()->synthesis;
 }
 
 }  // namespace inrcodec

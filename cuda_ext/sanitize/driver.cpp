@@ -21,20 +21,19 @@
 //   u32 sizes [tensors] | f32 rates [tensors] | f32 steps [tensors] | u32 keys [2]
 //   f32 units | f32 base, if there is one
 //   u32 lengths [gradients] | f32 gradients | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
+// CALL on latent grids: see latent_calls.h.
 // The instruction set is a number in the list of those that this machine has, simplest first.
 // RESULT receives the result as f32; of gradients, that of the parameters comes first; of the
 // quantizer, the weights (op 0) or the units, mean and square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
 #include <iterator>
-#include <memory>
 
 #include "../common/grid_checks.h"
 #include "../common/grid_encode.h"
-#include "../common/instruction_sets.h"
 #include "../common/mlp_checks.h"
 #include "../common/quantize_checks.h"
+#include "latent_calls.h"
+#include "reader.h"
 
 using namespace inrcodec;
 
@@ -43,99 +42,6 @@ namespace {
 enum Op { kForward, kTableGradient, kCoordsGradient };
 constexpr int kRefused = 3;
 constexpr uint32_t kMaxEntries = 1u << 20;  // the file's size does not bound the result of op 1
-
-struct CloseFile {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
-[[noreturn]] void refuse_call(const std::string& why) {
-    throw std::invalid_argument("driver: " + why);
-}
-
-std::vector<unsigned char> read_file(const char* path) {
-    const File file(std::fopen(path, "rb"));
-    if (!file) refuse_call("file must be readable, got " + std::string(path));
-    std::vector<unsigned char> bytes;
-    unsigned char chunk[1 << 16];
-    for (size_t n; (n = std::fread(chunk, 1, sizeof chunk, file.get())) > 0;)
-        bytes.insert(bytes.end(), chunk, chunk + n);
-    return bytes;
-}
-
-class Reader {
-  public:
-    explicit Reader(std::vector<unsigned char> bytes) : bytes_(std::move(bytes)) {}
-
-    template <typename T>
-    T number() {
-        T value;
-        std::memcpy(&value, take(1, sizeof(T)), sizeof(T));
-        return value;
-    }
-
-    // Counts above the bytes left are refused before anything is allocated.
-    template <typename T>
-    std::vector<T> numbers(uint64_t count) {
-        const unsigned char* from = take(count, sizeof(T));
-        std::vector<T> values(static_cast<size_t>(count));
-        if (count > 0) std::memcpy(values.data(), from, values.size() * sizeof(T));
-        return values;
-    }
-
-    void finish() const {
-        if (at_ == bytes_.size()) return;
-        refuse_call("file must end at byte " + std::to_string(at_) + ", got " +
-                    std::to_string(bytes_.size()));
-    }
-
-  private:
-    const unsigned char* take(uint64_t count, size_t size) {
-        const size_t left = bytes_.size() - at_;
-        if (count > left / size) {
-            refuse_call("file must hold " + std::to_string(count) + " numbers more, got " +
-                        std::to_string(left) + " bytes");
-        }
-        const unsigned char* from = bytes_.data() + at_;
-        at_ += static_cast<size_t>(count) * size;
-        return from;
-    }
-
-    std::vector<unsigned char> bytes_;
-    size_t at_ = 0;
-};
-
-Array describe(const char* name, std::vector<float>& values, std::vector<int64_t> shape) {
-    Array array;
-    array.name = name;
-    array.data = values.data();
-    array.shape = std::move(shape);
-    return array;
-}
-
-void choose_instruction_set(unsigned number) {
-    const std::vector<std::string> names = instruction_sets();
-    if (number >= names.size())
-        refuse_call("instruction set must exist, got " + std::to_string(number));
-    use_instruction_set(names[number]);
-}
-
-// What both kinds of calls begin with.
-struct Start {
-    int op, n_threads;
-};
-
-Start read_start(Reader& reader, int last_op) {
-    const int op = reader.number<uint8_t>();
-    if (op > last_op) {
-        refuse_call("op must be in [0, " + std::to_string(last_op) + "], got " +
-                    std::to_string(op));
-    }
-    const int n_threads = reader.number<uint8_t>();
-    if (n_threads < 1) refuse_call("threads must be at least 1, got 0");
-    choose_instruction_set(reader.number<uint8_t>());
-    return {op, n_threads};
-}
 
 GridShape read_shape(Reader& reader, uint64_t n_levels, uint64_t n_dims) {
     const char* names[] = {"linear", "kuhn", "simplex", "none"};
@@ -295,7 +201,8 @@ std::vector<float> run(Reader reader) {
     if (magic == 0x4b524e49u) return run_grid(reader);
     if (magic == 0x4d524e49u) return run_mlp(reader);
     if (magic == 0x51524e49u) return run_quantize(reader);
-    refuse_call("file must begin with INRK, INRM or INRQ, got none of them");
+    if (magic == 0x4c524e49u) return run_latent(reader);
+    refuse_call("file must begin with INRK, INRM, INRQ or INRL, got none of them");
 }
 
 void write_file(const char* path, const std::vector<float>& values) {

@@ -17,7 +17,7 @@ from inrcodec.entropy.laplace import laplace_counts
 from inrcodec.entropy.tables import TOTAL
 from inrcodec.errors import ConfigError, CorruptError
 
-__all__ = ["SymbolDecoder", "SymbolEncoder"]
+__all__ = ["SymbolDecoder", "SymbolEncoder", "no_encoder_writes", "words_of", "wrong_end"]
 
 _Model = constriction.stream.model.Categorical
 _Family = _Model(lazy=False, perfect=False)
@@ -58,7 +58,7 @@ class SymbolEncoder:
 
     def finish(self) -> bytes:
         """The words so far, little-endian; none if every symbol was certain."""
-        return _words_of(self._coder)
+        return _coded_by(self._coder)
 
 
 class SymbolDecoder:
@@ -70,11 +70,8 @@ class SymbolDecoder:
     """
 
     def __init__(self, data: bytes) -> None:
-        if len(data) % 4:
-            raise CorruptError(f"coded symbols of {len(data)} bytes are not in whole 4-byte words")
-        words = np.frombuffer(data, dtype="<u4").astype(np.uint32)
         self._data = data
-        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._coder = constriction.stream.queue.RangeDecoder(words_of(data))
         self._echo = constriction.stream.queue.RangeEncoder()
 
     def take(self, n: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -99,11 +96,11 @@ class SymbolDecoder:
     def _take_part(self, model: object, how: int | NDArray[np.float64]) -> NDArray[np.int32]:
         """Symbols from 0 on: so many of one model, or one for each row of weights."""
         if self._echo.num_words() > len(self._data) // 4 + _SEAL_WORDS:
-            raise self._wrong_end()
+            raise wrong_end(self._data)
         try:
             raw = cast("NDArray[np.int32]", self._coder.decode(model, how))
         except AssertionError:  # constriction: words that point above the last cumulative count
-            raise CorruptError("coded symbols hold words that no encoder writes") from None
+            raise no_encoder_writes() from None
         if isinstance(how, int):
             self._echo.encode(raw, model)
         else:
@@ -115,16 +112,28 @@ class SymbolDecoder:
 
         This catches words left over, words that ran out, and words that no encoder writes.
         """
-        if _words_of(self._echo) != self._data:
-            raise self._wrong_end()
-
-    def _wrong_end(self) -> CorruptError:
-        return CorruptError(
-            f"{len(self._data)} bytes of coded symbols do not end with the last symbol"
-        )
+        if _coded_by(self._echo) != self._data:
+            raise wrong_end(self._data)
 
 
-def _words_of(coder: constriction.stream.queue.RangeEncoder) -> bytes:
+def words_of(data: bytes) -> NDArray[np.uint32]:
+    """Coded symbols as words. Raises CorruptError for a length that is not in whole ones."""
+    if len(data) % 4:
+        raise CorruptError(f"coded symbols of {len(data)} bytes are not in whole 4-byte words")
+    return np.frombuffer(data, dtype="<u4").astype(np.uint32)
+
+
+def wrong_end(data: bytes) -> CorruptError:
+    """The error of words that are not those that code the symbols in them."""
+    return CorruptError(f"{len(data)} bytes of coded symbols do not end with the last symbol")
+
+
+def no_encoder_writes() -> CorruptError:
+    """The error of words that point above the last cumulative count."""
+    return CorruptError("coded symbols hold words that no encoder writes")
+
+
+def _coded_by(coder: constriction.stream.queue.RangeEncoder) -> bytes:
     return cast("bytes", coder.get_compressed().astype("<u4").tobytes())
 
 

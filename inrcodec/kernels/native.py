@@ -1,15 +1,15 @@
 """Calls of the native functions, for numpy arrays and torch tensors alike. Knows no meaning.
 
-Arrays are float32, contiguous, and of shapes that fit one another; the native side checks that
-again. Results are written to `out`, which the caller allocates.
+Arrays are contiguous and of shapes that fit one another, float32 where nothing else is said; the
+native side checks that again. Results are written to `out`, where the caller allocates it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
 from inrcodec.kernels.perceptron import Perceptron
+from inrcodec.kernels.pyramid import LatentShape
 from inrcodec.kernels.quantizer import AdamStep, Quantizer
 
 if TYPE_CHECKING:
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
 __all__ = [
     "call_on_cpu",
     "call_on_gpu",
+    "decode_latents",
     "mlp_forward",
     "mlp_gradients",
     "quantize_forward",
     "quantize_step",
+    "synthesize",
 ]
+
+_CONTEXT_GROUPS: Final = frozenset(
+    {"mix", "mix_bias", "head", "head_bias", "feature", "feature_bias"}
+)
 
 
 def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
@@ -84,6 +91,54 @@ def quantize_step(
     options = (base, slopes.ravel().tolist(), astuple(adam), dispatch.threads())
     sums = _module().quantize_step(list(gradients), *state, *_fields(quantizer), *options)
     return np.array(sums).reshape(-1, 2)
+
+
+def decode_latents(
+    words: NDArray[np.uint32],
+    shape: LatentShape,
+    weights: Mapping[str, NDArray[np.float64]],
+    *,
+    maxima: Sequence[int],
+    tables: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> tuple[int, NDArray[np.int32]]:
+    """All values in coded order, after 0: done; 1: the words end elsewhere; 2: no encoder's words.
+
+    `tables`: decays and powers of the Laplace counts.
+    """
+    levels = [grid.level for grid in shape.grids]
+    inputs = [grid.feature_inputs for grid in shape.grids]
+    neighbours = [offset for neighbour in shape.neighbours for offset in neighbour]
+    n_features = shape.networks.n_features
+    grids = (shape.height, shape.width, levels, inputs, neighbours, n_features, shape.slope)
+    flat, out = _joined(shape, weights, context=True), np.empty(shape.n_latents, np.int32)
+    end = _module().decode_latents(words, grids, list(maxima), flat, *tables, out)
+    return end, out
+
+
+def synthesize(
+    grids: Sequence[NDArray[np.int32]],
+    shape: LatentShape,
+    weights: Mapping[str, NDArray[np.float64]],
+    output: tuple[Sequence[int], int],
+) -> NDArray[np.int32]:
+    """Pixels [height, width, channels] in units of 2^-20, of the latents alone, coarsest first."""
+    size, (offsets, scale) = shape.networks, output
+    latents = [np.require(grid, np.int32, ["C", "A"]) for grid in grids]
+    out = np.empty((shape.height, shape.width, shape.channels), np.int32)
+    options = (size.n_hidden, size.n_tail, [int(offset) for offset in offsets], int(scale))
+    flat = _joined(shape, weights, context=False)
+    _module().synthesize(latents, flat, *options, out, dispatch.threads())
+    return out
+
+
+def _joined(
+    shape: LatentShape, weights: Mapping[str, NDArray[np.float64]], *, context: bool
+) -> NDArray[np.float64]:
+    """The tensors of the context model and the features, or all others, as one."""
+    names = [
+        weight.name for weight in shape.weights if (weight.group in _CONTEXT_GROUPS) == context
+    ]
+    return np.concatenate([weights[name].ravel() for name in names])
 
 
 def _fields(quantizer: Quantizer) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Latents <-> coded words, one value after the other: the context model in whole numbers.
 
 The reference: numpy computes what a wave of values has for contexts, constriction codes it.
-`kernels.decode_latents` reads the same words natively.
+`kernels.native.decode_latents` reads the same words.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from inrcodec import kernels
 from inrcodec.entropy import LAPLACE_SCALES, SymbolDecoder, SymbolEncoder
+from inrcodec.entropy.coder import no_encoder_writes, words_of, wrong_end
+from inrcodec.entropy.laplace import decays, powers
 from inrcodec.kernels import Grid, LatentShape
 from inrcodec.representations.latentgrid.fixed import (
     CONTEXT_BITS,
@@ -29,6 +31,7 @@ _MEAN_BITS = 16  # from the 24 fractional bits of a sum to 1/256
 _SCALE_BITS = 20  # to 1/16 of an octave
 _LARGEST_MEAN = 1 << 20
 _CHUNK = 1 << 15
+_WRONG_END = 1  # of what native code gives
 
 Latents = NDArray[np.int32]
 """The values [height, width] of a grid."""
@@ -57,7 +60,7 @@ def decode_latents(
 ) -> tuple[Latents, ...]:
     """The inverse of `encode_latents`. Raises CorruptError for words that it does not write."""
     if kernels.backend() == "native":
-        pass
+        return _decode_natively(data, shape, weights, maxima)
     model, decoder = ContextModel(shape, weights), SymbolDecoder(data)
     grids: list[Latents] = []
     for grid, maximum in zip(shape.grids, maxima, strict=True):
@@ -72,6 +75,22 @@ def decode_latents(
         grids.append(values)
     decoder.finish()
     return tuple(grids)
+
+
+def _decode_natively(
+    data: bytes, shape: LatentShape, weights: dict[str, Fixed], maxima: Sequence[int]
+) -> tuple[Latents, ...]:
+    tables = decays(), powers()
+    end, values = kernels.native.decode_latents(
+        words_of(data), shape, weights, maxima=maxima, tables=tables
+    )
+    if end:
+        raise wrong_end(data) if end == _WRONG_END else no_encoder_writes()
+    parts = np.split(values, np.cumsum([grid.n_values for grid in shape.grids])[:-1])
+    return tuple(
+        part.reshape(grid.height, grid.width)
+        for grid, part in zip(shape.grids, parts, strict=True)
+    )
 
 
 class ContextModel:

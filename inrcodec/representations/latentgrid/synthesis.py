@@ -1,6 +1,6 @@
 """Latents -> pixels in whole numbers: upsampling and synthesis, the reference in numpy.
 
-`kernels.synthesize` computes the same natively.
+`kernels.native.synthesize` computes the same.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inrcodec import kernels
 from inrcodec.kernels import LatentShape
 from inrcodec.representations.latentgrid.fixed import (
     LARGEST_PIXEL,
@@ -40,6 +41,8 @@ def synthesize(
     `grids`: of latents, coarsest first, without hyperlatents. `output`: an offset for each channel
     and one scale, in units of 2^-16.
     """
+    if kernels.backend() == "native":
+        return kernels.native.synthesize(grids, shape, weights, output)
     height, width = shape.height, shape.width
     latents = upsample(grids, weights).reshape(shape.n_levels, -1)
     tail, blend = _pointwise(latents, weights)

@@ -1,0 +1,247 @@
+"""Latent grids under the sanitizers: calls of the driver that `cuda_ext/sanitize` states."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inrcodec import kernels
+from inrcodec.entropy.laplace import decays, powers
+from inrcodec.kernels import LatentShape
+from inrcodec.representations.latentgrid.context import encode_latents
+from inrcodec.representations.latentgrid.fixed import Fixed, fixed_weights
+from inrcodec.representations.latentgrid.synthesis import synthesize
+
+SHAPE = LatentShape(23, 39, 3, 1, 5, 1)
+OFFSETS, SCALE = [3000, 70, 40000], 30000
+REFUSED = 3
+CONTEXT = ("mix", "head", "direct", "feature")
+
+
+def weights_of(shape: LatentShape, size: int) -> dict[str, Fixed]:
+    rng = np.random.default_rng(7)
+    counts = [sum(weight.size for weight in group) for group in shape.groups]
+    symbols = [rng.integers(-size, size + 1, count) for count in counts]
+    for group, run in zip(shape.groups, symbols, strict=True):
+        if group[0].group == "head_bias":
+            run[:] = 100, 2400
+    return fixed_weights(shape, symbols, [120] * len(symbols))
+
+
+def grids_of(shape: LatentShape, scale: float) -> tuple[NDArray[np.int32], ...]:
+    rng = np.random.default_rng(8)
+    return tuple(
+        np.rint(rng.laplace(0, scale, (grid.height, grid.width))).clip(-2047, 2047).astype(np.int32)
+        for grid in shape.grids
+    )
+
+
+def start(op: int, shape: LatentShape, instruction_set: int) -> bytes:
+    return struct.pack("<4s3B2I", b"INRL", op, 2, instruction_set, shape.height, shape.width)
+
+
+def joined(shape: LatentShape, weights: dict[str, Fixed], *, context: bool) -> bytes:
+    names = [weight.name for weight in shape.weights]
+    return b"".join(
+        weights[name].tobytes() for name in names if name.startswith(CONTEXT) == context
+    )
+
+
+def decode_bytes(
+    shape: LatentShape,
+    weights: dict[str, Fixed],
+    coded: tuple[bytes, tuple[int, ...]],
+    instruction_set: int = 0,
+) -> bytes:
+    """A call to decode words."""
+    data, maxima = coded
+    sizes = (len(shape.grids), len(shape.neighbours), shape.networks.n_features, shape.slope)
+    levels = [grid.level for grid in shape.grids]
+    inputs = [grid.feature_inputs for grid in shape.grids]
+    neighbours = [offset for neighbour in shape.neighbours for offset in neighbour]
+    integers = np.array([*levels, *inputs, *maxima, *neighbours], "<i4").tobytes()
+    words = struct.pack("<I", len(data) // 4) + data
+    tables = decays().tobytes() + powers().tobytes()
+    head = start(0, shape, instruction_set) + struct.pack("<4B", *sizes)
+    return head + integers + words + joined(shape, weights, context=True) + tables
+
+
+def synthesis_bytes(
+    shape: LatentShape,
+    weights: dict[str, Fixed],
+    grids: tuple[NDArray[np.int32], ...],
+    instruction_set: int = 0,
+) -> bytes:
+    """A call to synthesize pixels."""
+    size = shape.networks
+    sizes = struct.pack("<4B", shape.channels, shape.n_levels, size.n_hidden, size.n_tail)
+    pairs = zip(shape.grids, grids, strict=True)
+    latents = b"".join(values.tobytes() for grid, values in pairs if not grid.is_hyper)
+    output = np.array([*OFFSETS, SCALE], "<i4").tobytes()
+    head = start(1, shape, instruction_set) + sizes
+    return head + latents + joined(shape, weights, context=False) + output
+
+
+def outcome(driver: Path, data: bytes, result: Path | None = None) -> tuple[int, str]:
+    """Exit code and stderr of the driver on a file with these bytes."""
+    file = driver.parent / "latent_call"
+    file.write_bytes(data)
+    command = [driver, file] if result is None else [driver, file, result]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+def assert_refused(driver: Path, data: bytes) -> None:
+    code, message = outcome(driver, data)
+    assert code == REFUSED, message
+    assert message.count("\n") == 1
+    assert ", got " in message
+
+
+def results_of(driver: Path, data: bytes) -> NDArray[np.int64] | None:
+    """What the driver writes, or None where this machine lacks the instruction set."""
+    result = driver.parent / "latent_result"
+    code, message = outcome(driver, data, result)
+    if code == REFUSED and "instruction set must exist" in message:
+        return None
+    assert (code, message) == (0, "")
+    return np.frombuffer(result.read_bytes(), "<f4").astype(np.int64)
+
+
+@pytest.mark.usefixtures("_backend_is_put_back")
+@pytest.mark.parametrize("instruction_set", range(3))
+@pytest.mark.parametrize(("scale", "size"), [(0.5, 60), (3000.0, 32767)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        SHAPE,
+        LatentShape(1, 1, 3, 3, 1, 0),
+        LatentShape(1, 70, 3, 2, 4, 0),
+        LatentShape(70, 1, 3, 0, 9, 5),
+    ],
+    ids=str,
+)
+def test_valid_calls_run_clean_and_right(
+    driver: Path, shape: LatentShape, scale: float, size: int, instruction_set: int
+) -> None:
+    weights, grids = weights_of(shape, size), grids_of(shape, scale)
+    coded = encode_latents(grids, shape, weights)
+    got = results_of(driver, decode_bytes(shape, weights, coded, instruction_set))
+    if got is not None:
+        np.testing.assert_array_equal(got, [0, *np.concatenate([g.ravel() for g in grids])])
+    kernels.set_backend("torch")
+    latents = [g for grid, g in zip(shape.grids, grids, strict=True) if not grid.is_hyper]
+    expected = synthesize(latents, shape, weights, (OFFSETS, SCALE))
+    got = results_of(driver, synthesis_bytes(shape, weights, grids, instruction_set))
+    if got is not None:
+        np.testing.assert_array_equal(got, expected.ravel())
+
+
+def test_strips_of_several_threads_run_clean(driver: Path) -> None:
+    shape = LatentShape(200, 300, 3, 1, 6, 0)
+    data = synthesis_bytes(shape, weights_of(shape, 60), grids_of(shape, 0.5))
+    assert outcome(driver, data) == (0, "")
+
+
+@pytest.mark.parametrize("instruction_set", range(3))
+def test_damaged_words_run_clean(driver: Path, instruction_set: int) -> None:
+    weights = weights_of(SHAPE, 60)
+    data, maxima = encode_latents(grids_of(SHAPE, 1.0), SHAPE, weights)
+    rng, ends = np.random.default_rng(4), set()
+    for number in range(20):
+        words = np.frombuffer(data, "<u4").copy()
+        words[rng.integers(len(words))] = rng.integers(1 << 32)
+        changed = b"\xff" * 40 if number == 0 else words[: rng.integers(len(words) + 1)].tobytes()
+        got = results_of(driver, decode_bytes(SHAPE, weights, (changed, maxima), instruction_set))
+        if got is None:
+            return
+        ends.add(int(got[0]))
+    assert {1, 2} <= ends
+
+
+AT_LISTS = 19  # where the levels of the grids begin
+N_GRIDS = len(SHAPE.grids)
+
+
+@pytest.mark.parametrize(
+    ("at", "patch"),
+    [
+        (4, b"\x02"),  # op
+        (5, b"\x00"),  # threads
+        (7, b"\x00\x00\x00\x00"),  # height
+        (7, b"\xff\xff\xff\xff"),
+        (11, b"\xff\xff\xff\x7f"),  # width
+        (15, b"\x00"),  # grids
+        (15, b"\x19"),
+        (16, b"\x00"),  # neighbours
+        (16, b"\x21"),
+        (17, b"\x09"),  # features
+        (18, b"\x00"),  # slope
+        (18, b"\x01"),
+        (AT_LISTS, struct.pack("<i", 12)),  # levels
+        (AT_LISTS, struct.pack("<i", -1)),
+        (AT_LISTS + 4 * N_GRIDS, struct.pack("<i", 1)),  # inputs
+        (AT_LISTS + 8 * N_GRIDS, struct.pack("<i", 2048)),  # largest values
+        (AT_LISTS + 12 * N_GRIDS, struct.pack("<2i", 0, 0)),  # neighbours
+        (AT_LISTS + 12 * N_GRIDS, struct.pack("<2i", -8, 0)),
+        (AT_LISTS + 12 * N_GRIDS + 80, struct.pack("<I", 1 << 30)),  # words
+        (-8 * 1025 - 8 * 242, struct.pack("<d", float("nan"))),  # the last bias
+        (-8 * 1025 - 8 * 242, struct.pack("<d", 0.5)),
+        (-8 * 1025 - 8 * 241, struct.pack("<q", -1)),  # decays
+        (-8 * 1025, struct.pack("<q", 1 << 40)),  # powers
+        (-8, struct.pack("<q", 0)),
+    ],
+)
+def test_hostile_calls_of_the_decoder_are_refused(driver: Path, at: int, patch: bytes) -> None:
+    weights = weights_of(SHAPE, 60)
+    data = decode_bytes(SHAPE, weights, encode_latents(grids_of(SHAPE, 1.0), SHAPE, weights))
+    at %= len(data)
+    assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
+    assert_refused(driver, data[:-1])
+    assert_refused(driver, data + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("at", "patch"),
+    [
+        (7, b"\x00\x00\x00\x00"),  # height
+        (7, b"\xff\xff\xff\xff"),
+        (11, b"\xff\xff\xff\x7f"),  # width
+        (15, b"\x00"),  # channels
+        (15, b"\x11"),
+        (16, b"\x00"),  # levels
+        (16, b"\x0d"),
+        (17, b"\x00"),  # hidden values
+        (17, b"\x41"),
+        (18, b"\x03"),  # layers of the tail
+        (19, struct.pack("<i", 2048)),  # latents
+        (19, struct.pack("<i", -(1 << 31))),
+        (-24, struct.pack("<d", float("inf"))),  # the last bias
+        (-24, struct.pack("<d", 2.0**43)),
+        (-16, struct.pack("<i", 1 << 20)),  # offsets
+        (-4, b"\xff\xff\xff\xff"),  # scale
+    ],
+)
+def test_hostile_calls_of_the_synthesis_are_refused(driver: Path, at: int, patch: bytes) -> None:
+    data = synthesis_bytes(SHAPE, weights_of(SHAPE, 60), grids_of(SHAPE, 1.0))
+    at %= len(data)
+    assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
+    assert_refused(driver, data[:-1])
+    assert_refused(driver, data + b"\0")
+
+
+def test_random_changes_run_or_are_refused(driver: Path) -> None:
+    weights, grids = weights_of(SHAPE, 60), grids_of(SHAPE, 1.0)
+    decode = decode_bytes(SHAPE, weights, encode_latents(grids, SHAPE, weights))
+    rng = np.random.default_rng(5)
+    for data in [decode, synthesis_bytes(SHAPE, weights, grids)] * 30:
+        changed = bytearray(data)
+        for _ in range(int(rng.integers(1, 4))):
+            changed[rng.integers(4, 160)] = int(rng.integers(256))
+        code, message = outcome(driver, bytes(changed))
+        assert code in (0, REFUSED), message
