@@ -142,7 +142,7 @@ def encode_to_target(
         cancelled=search.cancel.is_set(),
         iterations=search.iterations,
         seconds=time.monotonic() - started,
-        model=request.representation.name,
+        model=request.representation(signal.spec).name,
     )
 
 
@@ -168,7 +168,8 @@ class _Search:
     ) -> None:
         self._signal, self._request, self._watch = signal, request, watch
         self._before = before
-        self._config = request.config()
+        self._representation = request.representation(signal.spec)
+        self._config = request.config(signal.spec)
         self._variance = _variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
         self._end = None if request.seconds is None else started + request.seconds
@@ -223,7 +224,7 @@ class _Search:
         goal, start = self._plan()
         encoded = codec.encode(
             self._signal,
-            self._request.representation,
+            self._representation,
             self._config,
             goal,
             budget=budget,

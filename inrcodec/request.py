@@ -10,6 +10,7 @@ from inrcodec import presets
 from inrcodec.errors import ConfigError
 from inrcodec.representations import by_name
 from inrcodec.representations.base import Representation
+from inrcodec.signal import Kind, SignalSpec
 
 __all__ = ["EncodeRequest", "Measure", "Target", "clamped"]
 
@@ -24,8 +25,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "kbps": (0.01, 1e5),
     "snr": (0.1, 120.0),
 }
-_AUTO = "hashgrid"
 _PRESET = "medium"
+_MOST_CHANNELS = 16  # of latentgrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class EncodeRequest:
     `seconds`: wall time of the whole command; `iterations`: of all fits together, by number or by
     `preset`; whichever is spent first ends the work. Neither: the preset "medium". Of a film the
     iterations are those of each group of `group_frames` frames (None: chosen by their size).
-    `options`: fields of the model's Config. Raises ConfigError for iterations beside a preset.
+    `options`: fields of the model's Config; `tables`: those of one model, by its name, that win
+    over them. Raises ConfigError for iterations beside a preset.
     """
 
     model: str = "auto"
@@ -72,6 +74,7 @@ class EncodeRequest:
     group_frames: int | None = None
     verify: bool = True
     options: Mapping[str, object] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.preset is not None:
@@ -100,16 +103,23 @@ class EncodeRequest:
             return None
         return presets.by_name(self.preset or _PRESET).iterations
 
-    @property
-    def representation(self) -> type[Representation]:
-        """The representation that `model` stands for."""
-        return by_name(_AUTO if self.model == "auto" else self.model)
+    def representation(self, spec: SignalSpec) -> type[Representation]:
+        """The representation that `model` stands for, of a signal of this kind."""
+        return by_name(_auto(spec) if self.model == "auto" else self.model)
 
-    def config(self) -> object:
+    def config(self, spec: SignalSpec) -> object:
         """The representation's Config with the options. Raises ConfigError for unknown ones."""
+        representation = self.representation(spec)
+        options = {**self.options, **self.tables.get(representation.name, {})}
         try:
-            return self.representation.Config(**self.options)
+            return representation.Config(**options)
         except TypeError:
             raise ConfigError(
-                f"{self.representation.name} does not take all of {', '.join(self.options)}"
+                f"{representation.name} does not take all of {', '.join(options)}"
             ) from None
+
+
+def _auto(spec: SignalSpec) -> str:
+    """The model that makes the smallest files of such a signal."""
+    is_picture = spec.kind is Kind.IMAGE and spec.channels <= _MOST_CHANNELS
+    return "latentgrid" if is_picture else "hashgrid"

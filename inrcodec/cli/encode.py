@@ -53,7 +53,9 @@ def encode(
     ],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Representation; auto chooses by the kind of signal."),
+        typer.Option(
+            metavar="NAME", help="Representation; auto is latentgrid for images, hashgrid else."
+        ),
     ] = None,
     quality: Annotated[
         float | None,
