@@ -87,17 +87,22 @@ def encode(
     return encode_to_target(source, request, started=started).data
 
 
-def decode(data: bytes | str | Path, *, limits: DecodeLimits | None = None) -> Signal:
+def decode(
+    data: bytes | str | Path, *, limits: DecodeLimits | None = None, salvage: bool = False
+) -> Signal:
     """The signal that an `.inr` file, given by its bytes or its path, holds.
 
-    Raises SignalError if the file cannot be read and BitstreamError if it is not a stream.
+    With `salvage`, damaged tiles of an image are grey; `open(...).damaged()` tells which. Raises
+    SignalError if the file cannot be read and BitstreamError if it is not a stream.
     """
-    return codec.decode(_bytes_of(data), limits=limits or DecodeLimits())
+    return codec.decode(_bytes_of(data), limits=limits or DecodeLimits(), salvage=salvage)
 
 
-def open(source: bytes | str | Path, *, limits: DecodeLimits | None = None) -> Reader:
-    """A reader of parts of an `.inr` file, given by its bytes or its path; raises as `decode`."""
-    return Reader(_bytes_of(source), limits=limits)
+def open(
+    source: bytes | str | Path, *, limits: DecodeLimits | None = None, salvage: bool = False
+) -> Reader:
+    """A reader of parts of an `.inr` file; arguments and errors as of `decode`."""
+    return Reader(_bytes_of(source), limits=limits, salvage=salvage)
 
 
 def choose_target(values: Mapping[Measure, float | None]) -> Target:

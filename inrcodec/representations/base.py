@@ -174,11 +174,12 @@ class Representation(ABC):
         *,
         base: Self | None = None,
         salvage: bool = False,
+        starts: Mapping[int, int] | None = None,
     ) -> Self:
         """The inverse of `pack`, exact to the last symbol. Raises BitstreamError only.
 
         `base`: as it was given to the fit. `salvage`: tiles that are damaged are no error, where a
-        representation has tiles.
+        representation has tiles. `starts`: where the sections begin in the file, for messages.
         """
 
     @abstractmethod
@@ -198,8 +199,17 @@ class Representation(ABC):
         raise ConfigError(f"{self.name} cannot be evaluated between its samples")
 
     @property
+    def n_tiles(self) -> int:
+        """Parts that are coded apart; 1 where there are no tiles."""
+        return 1
+
+    @property
     def damaged(self) -> tuple[int, ...]:
-        """The numbers of the tiles that cannot be decoded, of a stream that is salvaged."""
+        """The numbers of the tiles that cannot be decoded."""
+        return self.damaged_in(tuple(Window.whole(size) for size in self.spec.grid))
+
+    def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
+        """The numbers of the tiles that windows touch and that cannot be decoded."""
         return ()
 
     @property
