@@ -65,7 +65,8 @@ def decode(
         typer.Option(
             metavar="F",
             parser=number_parser("--scale"),
-            help="Evaluate with F times as many rows and columns; below 1, means over their areas.",
+            help="Evaluate with F times as many rows and columns; below 1, means over their areas."
+            " latentgrid has one size only.",
         ),
     ] = None,
     region: Annotated[

@@ -133,10 +133,14 @@ class Cost:
 
 
 class Representation(ABC):
-    """A fitted function of coordinates. One subclass per family, in the table beside this."""
+    """A fitted function of coordinates. One subclass per family, in the table beside this.
+
+    `continuous`: whether it has values between its samples.
+    """
 
     name: ClassVar[str]
     Config: ClassVar[type]
+    continuous: ClassVar[bool] = True
 
     spec: SignalSpec
 

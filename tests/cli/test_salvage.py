@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -193,3 +192,18 @@ def test_a_region_is_salvaged_with_what_it_shows(run, tiled, damage, tmp_path):
     assert "checksum of tile 8 is wrong" in beside.stderr
     np.testing.assert_array_equal(pixels_of(output), inrcodec.decode(tiled).samples[:, :100])
     assert "tile 8 of 9 is damaged and grey" in run(*arguments, "100,100,50,40").stderr
+
+
+@pytest.mark.parametrize("scale", ["2", "0.5", "1.01"])
+def test_a_picture_of_tiles_has_one_size_only(run, tiled, tmp_path, scale):
+    outcome = run("decode", tiled, "-o", tmp_path / "p.png", "--scale", scale)
+    assert outcome.code == 2
+    assert f"scale {scale} of latentgrid, which has one size only: 1" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert not (tmp_path / "p.png").exists()
+    assert run("decode", tiled, "-o", tmp_path / "p.png", "--scale", 1).code == 0
+
+
+def test_a_picture_of_tiles_has_nothing_between_its_samples(tiled):
+    with pytest.raises(inrcodec.ConfigError, match="latentgrid cannot be evaluated between"):
+        inrcodec.open(tiled).sample([[0.25, 0.5]])

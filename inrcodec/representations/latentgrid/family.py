@@ -54,6 +54,7 @@ class LatentGrid(Representation):
 
     name = "latentgrid"
     Config = LatentGridConfig
+    continuous = False
 
     spec: SignalSpec
     model: LatentModel
