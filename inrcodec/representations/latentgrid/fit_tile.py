@@ -26,7 +26,7 @@ from inrcodec.representations.latentgrid.schedule import GAIN, Moment
 __all__ = ["Measured", "Target", "TileFit", "TileState"]
 
 _STEP_RATE: Final = 0.02
-_FIRST_STEP: Final = 0.25  # of the spread of a group of weights
+_FIRST_STEP: Final = 0.5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
 _MOST_GRADIENT: Final = 0.1
 _TABLE_BITS: Final = 28  # what the step and the table of a group take
@@ -93,10 +93,12 @@ class TileFit:
         self._latents = state.latents.clone().requires_grad_()
         self._log2_steps = state.log2_steps.clone().requires_grad_()
         self._weights = {name: tensor.clone() for name, tensor in state.weights.items()}
-        moved = [w.name for w in shape.weights if w.group not in frozen and w.name not in frozen]
-        self._moved = [self._weights[name].requires_grad_() for name in moved if _size(shape, name)]
-        for name in frozen & set(self._weights):
-            self._weights[name].zero_()
+        for weight in shape.weights:
+            if weight.name in frozen or weight.group in frozen:
+                self._weights[weight.name].zero_()
+            elif weight.size:
+                self._weights[weight.name].requires_grad_()
+        self._moved = [tensor for tensor in self._weights.values() if tensor.requires_grad]
         self._soap = SOAP(
             self._moved,
             betas=(0.95, 0.95),
@@ -239,8 +241,3 @@ class TileFit:
             part.view(grid.height, grid.width).numpy().copy()
             for grid, part in zip(self.shape.grids, parts, strict=True)
         )
-
-
-def _size(shape: LatentShape, name: str) -> int:
-    """Number of values of a tensor."""
-    return next(weight.size for weight in shape.weights if weight.name == name)

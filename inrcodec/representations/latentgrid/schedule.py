@@ -16,7 +16,7 @@ GAIN: Final = 16.0
 
 _RATE, _LEAST_RATE = 1e-2, 1e-5
 _HARD_RATE: Final = 1e-4
-_WEIGHTS_ROUNDED_FROM: Final = 0.25
+_WEIGHTS_ROUNDED_FROM: Final = 0.02
 _HARD_FROM: Final = 0.85
 _RESUMED_SHARE: Final = 0.1
 _TEMPERATURES: Final = (0.35, 0.08)
