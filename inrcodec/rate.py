@@ -170,6 +170,7 @@ class _Search:
         self._before = before
         self._representation = request.representation(signal.spec)
         self._config = request.config(signal.spec)
+        self._weights = request.weights(signal.spec)
         self._variance = _variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
         self._end = None if request.seconds is None else started + request.seconds
@@ -271,14 +272,15 @@ class _Search:
                 n_bytes = goal.n_bytes
             lam, held = goal.lam / _REVIVAL, self._aim.value
             return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
-        if len(self._tries) == 1 and self._aim.scale == "mse":
+        if len(self._tries) == 1 and self._aim.scale == "mse" and self._weights is None:
             size = miss ** (-1.0 / _ERROR_POWER)
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
                 lam = last.encoded.fitted.lam or goal.lam
                 return replace(goal, n_bytes=n_bytes, lam=lam), None
-        is_film = self._signal.spec.kind is Kind.VIDEO  # whose error is not the fit's, but near it
-        if self._aim.scale == "bytes" or (is_film and self._aim.scale == "mse"):
+        # of a film, and where errors are weighed, the error is not the fit's, but near it
+        is_other = self._signal.spec.kind is Kind.VIDEO or self._weights is not None
+        if self._aim.scale == "bytes" or (is_other and self._aim.scale == "mse"):
             goal = replace(goal, held=goal.held * miss)  # where a fit ends that believes it holds
         return goal, last.encoded.fitted
 
@@ -295,7 +297,7 @@ class _Search:
         spec, aim, seed = self._signal.spec, self._aim, self._request.seed
         if aim.scale == "lam":
             n_bytes = _expected_bytes(aim.value, spec, self._variance)
-            return FitGoal(lam=aim.value, n_bytes=n_bytes, seed=seed)
+            return FitGoal(lam=aim.value, n_bytes=n_bytes, seed=seed, weights=self._weights)
         if aim.scale == "bytes":
             bits = 8.0 * aim.value / spec.n_points
         else:
@@ -303,7 +305,8 @@ class _Search:
             bits = min(share ** (-1.0 / _ERROR_POWER), float(spec.sample_format.bits))
         lam = self._before.lam or _expected_lambda(bits, self._variance)
         n_bytes = bits * spec.n_points / 8.0
-        return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, hold=aim.scale, held=aim.value)
+        goal = FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, weights=self._weights)
+        return replace(goal, hold=aim.scale, held=aim.value)
 
     def _rank(self, one: _Try) -> tuple[bool, bool, float]:
         """Reached first, and there the best; then what is not too large; then what is nearest."""

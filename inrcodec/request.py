@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inrcodec import presets
-from inrcodec.errors import ConfigError
-from inrcodec.representations import by_name
+from inrcodec.errors import ConfigError, SignalError
+from inrcodec.representations import NAMES, by_name
 from inrcodec.representations.base import Representation
 from inrcodec.signal import Kind, SignalSpec
 
@@ -27,6 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _PRESET = "medium"
 _MOST_CHANNELS = 16  # of latentgrid
+_LEAST_WEIGHT = 1.0 / 16.0  # of an error where a mask is black
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class EncodeRequest:
     `preset`; whichever is spent first ends the work. Neither: the preset "medium". Of a film the
     iterations are those of each group of `group_frames` frames (None: chosen by their size).
     `options`: fields of the model's Config; `tables`: those of one model, by its name, that win
-    over them. Raises ConfigError for iterations beside a preset.
+    over them. `roi` [*grid]: where errors matter, from 0 to 1. Raises ConfigError for iterations
+    beside a preset.
     """
 
     model: str = "auto"
@@ -75,6 +80,7 @@ class EncodeRequest:
     verify: bool = True
     options: Mapping[str, object] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    roi: NDArray[np.float32] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.preset is not None:
@@ -104,8 +110,34 @@ class EncodeRequest:
         return presets.by_name(self.preset or _PRESET).iterations
 
     def representation(self, spec: SignalSpec) -> type[Representation]:
-        """The representation that `model` stands for, of a signal of this kind."""
-        return by_name(_auto(spec) if self.model == "auto" else self.model)
+        """The representation that `model` stands for, of a signal of this kind.
+
+        Raises ConfigError for one that cannot honour all that is asked for.
+        """
+        representation = by_name(_auto(spec) if self.model == "auto" else self.model)
+        for wish in self._wishes - representation.honours:
+            others = [name for name in NAMES if wish in by_name(name).honours]
+            raise ConfigError(f"{wish} is for {', '.join(others)}, not for {representation.name}")
+        return representation
+
+    @property
+    def _wishes(self) -> frozenset[str]:
+        """What not every representation can honour."""
+        return frozenset(() if self.roi is None else ("roi",))
+
+    def weights(self, spec: SignalSpec) -> NDArray[np.float32] | None:
+        """What the errors of each point [*grid] count: 1/16 and 15/16 of `roi`, made 1 in the mean.
+
+        Raises SignalError for a `roi` of another size.
+        """
+        if self.roi is None:
+            return None
+        if self.roi.shape != spec.grid:
+            sizes = (" x ".join(map(str, reversed(s))) for s in (self.roi.shape, spec.grid))
+            raise SignalError("roi of {} pixels for an image of {}".format(*sizes))
+        weights = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * self.roi
+        weights *= np.float32(1.0 / weights.mean(dtype=np.float64))
+        return weights
 
     def config(self, spec: SignalSpec) -> object:
         """The representation's Config with the options. Raises ConfigError for unknown ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -151,7 +152,12 @@ def encode(
         str, typer.Option(metavar="mse", help="What to optimise. Only mse so far.")
     ] = "mse",
     roi: Annotated[
-        str | None, typer.Option(metavar="MASK", help="Refused: no model weighs regions yet.")
+        str | None,
+        typer.Option(
+            metavar="MASK",
+            help="An image of the same size: errors where it is black count a 16th of those where"
+            " it is white.",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -187,10 +193,11 @@ def encode(
     Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 5 target not reached (the best file
     is written), 130 interrupted (the best file so far is written).
     """
+    from inrcodec.api import read_roi
     from inrcodec.cli._request import build_request
 
     started = clock.monotonic()
-    refuse_unsupported(roi=roi, tune=None if tune == "mse" else tune)
+    refuse_unsupported(tune=None if tune == "mse" else tune)
     request = build_request(
         config,
         {
@@ -212,6 +219,8 @@ def encode(
             "snr": snr,
         },
     )
+    if roi is not None:
+        request = replace(request, roi=read_roi(roi))
     choose_engine(device, backend)
     task = Task(
         request=request,

@@ -114,7 +114,8 @@ class FitGoal:
 
     With `hold` "bytes" or "mse", lam is only where the fit begins: it then moves until the coded
     bytes, or the MSE, come to `held`. `n_bytes` is about how large the file should become: families
-    size themselves by it.
+    size themselves by it. `weights` [*grid], 1 in the mean: what the squared errors of each point
+    count in the MSE; None: all the same.
     """
 
     lam: float
@@ -122,6 +123,7 @@ class FitGoal:
     seed: int = 0
     hold: Literal["lam", "bytes", "mse"] = "lam"
     held: float = 0.0
+    weights: NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,12 +137,14 @@ class Cost:
 class Representation(ABC):
     """A fitted function of coordinates. One subclass per family, in the table beside this.
 
-    `continuous`: whether it has values between its samples.
+    `continuous`: whether it has values between its samples. `honours`: what its fit follows of that
+    which a goal may ask for beside the usual; "roi" is weights.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type]
     continuous: ClassVar[bool] = True
+    honours: ClassVar[frozenset[str]] = frozenset()
 
     spec: SignalSpec
 

@@ -117,7 +117,6 @@ def test_an_existing_output_is_refused_before_any_work(run, tmp_path, command):
         (("--seconds", "1"), "seconds '1' is not a:b"),
         (("--frames", "0:9"), "--frames is for film, not for image"),
         (("--tune", "ms-ssim"), "--tune ms-ssim is not supported"),
-        (("--roi", "mask.png"), "--roi mask.png is not supported"),
         (("--device", "cuda"), "device 'cuda' is not one of"),
         (("--backend", "fpga"), "backend fpga is not one of"),
         (("--config", "missing.toml"), "cannot read config missing.toml"),

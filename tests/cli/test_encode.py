@@ -7,12 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 import inrcodec
+from inrcodec import media
 from inrcodec.cli._request import KEYS, build_request
 from inrcodec.representations import NAMES, by_name
 from inrcodec.request import Measure
+from inrcodec.signal import Signal
 
 
 def test_an_image_becomes_a_stream_that_decodes_to_its_size(run, photo, tmp_path):
@@ -92,6 +95,21 @@ def test_a_size_is_never_exceeded(run, photo, tmp_path):
     assert outcome.code in (0, 5)
     if outcome.code == 0:
         assert (tmp_path / "p.inr").stat().st_size <= 600
+
+
+def test_a_mask_is_an_image_of_the_same_size(run, photo, sound, tmp_path):
+    for name, size in (("mask.png", (24, 40)), ("other.png", (24, 41))):
+        media.write(Signal.image(np.full(size, 200, np.uint8)), tmp_path / name)
+    arguments = ("encode", photo, "-o", tmp_path / "p.inr", "--iters", 3, "--roi")
+    assert run(*arguments, tmp_path / "mask.png").code == 0
+    assert run("verify", tmp_path / "p.inr").code == 0
+    outcome = run(*arguments, tmp_path / "other.png", "-f")
+    assert outcome.code == 3
+    assert "photo.png: roi of 41 x 24 pixels for an image of 40 x 24" in outcome.stderr
+    assert run(*arguments, "missing.png", "-f").code == 3
+    outcome = run(*arguments, tmp_path / "mask.png", "-f", "--model", "siren")
+    assert outcome.code == 2
+    assert "roi is for latentgrid, not for siren" in outcome.stderr
 
 
 def test_the_same_seed_and_iterations_repeat_a_file(run, photo, tmp_path):

@@ -55,6 +55,7 @@ class LatentGrid(Representation):
     name = "latentgrid"
     Config = LatentGridConfig
     continuous = False
+    honours = frozenset({"roi"})
 
     spec: SignalSpec
     model: LatentModel

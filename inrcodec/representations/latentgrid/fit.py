@@ -130,16 +130,24 @@ class _ImageFit:
         samples = self._signal.samples[slice(*tile.rows), slice(*tile.columns)]
         pixels = torch.from_numpy(spec.to_unit(samples)).permute(2, 0, 1).contiguous()
         offsets = torch.tensor(self._output.offsets) / CHANNEL_UNIT
-        weights = None
-        if spec.channels in (2, 4) and self._config.alpha_weight != 1.0:
-            weights = torch.ones(spec.channels, 1, 1)
-            weights[-1] = self._config.alpha_weight
         return Target(
             pixels=pixels,
-            weights=weights,
+            weights=self._weights(tile),
             offsets=offsets[:, None, None],
             scale=self._output.scale / CHANNEL_UNIT,
         )
+
+    def _weights(self, tile: Tile) -> torch.Tensor | None:
+        """What the errors of the pixels, and of their channels, count; None: all the same."""
+        weights, channels = None, self._signal.spec.channels
+        if self._goal.weights is not None:
+            part = self._goal.weights[slice(*tile.rows), slice(*tile.columns)]
+            weights = torch.tensor(part)[None]
+        if channels in (2, 4) and self._config.alpha_weight != 1.0:
+            by_channel = torch.ones(channels, 1, 1)
+            by_channel[-1] = self._config.alpha_weight
+            weights = by_channel if weights is None else weights * by_channel
+        return weights
 
     def _model_of(self, size: int) -> LatentModel:
         first = next(self._tiling.tiles())
