@@ -18,6 +18,7 @@ from inrcodec.errors import ConfigError, SignalError
 from inrcodec.film import FramesOfSignal, encode_film
 from inrcodec.rate import encode_to_target
 from inrcodec.reader import Reader
+from inrcodec.representations.base import Tune
 from inrcodec.request import EncodeRequest, Measure, Target
 from inrcodec.signal import Kind, Signal
 
@@ -46,6 +47,7 @@ def encode(
     verify: bool = True,
     options: Mapping[str, object] | None = None,
     roi: Source | None = None,
+    tune: Tune = "mse",
     sample_rate: int | None = None,
     variable: str | None = None,
     channels_last: bool = False,
@@ -58,7 +60,7 @@ def encode(
     files of arrays, as in `media.read`. `size` is in bytes, `seconds` is wall time, `options` are
     fields of the model's Config, `group_frames` says how many frames of a film are fitted together.
     `roi` is an image of the same size: an error where it is black counts a 16th of one where it is
-    white.
+    white. `tune` is what is made small beside the bits: "mse", or "ms-ssim" for the most MS-SSIM.
     Raises SignalError, ConfigError or MissingExtraError. A target that cannot be reached gives the
     best that was found.
     """
@@ -81,6 +83,7 @@ def encode(
         verify=verify,
         options=options or {},
         roi=None if roi is None else read_roi(roi),
+        tune=tune,
     )
     source = _source_of(x, sample_rate, variable=variable, channels_last=channels_last)
     if isinstance(source, media.FilmSource):

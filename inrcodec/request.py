@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inrcodec import presets
 from inrcodec.errors import ConfigError, SignalError
 from inrcodec.representations import NAMES, by_name
-from inrcodec.representations.base import Representation
+from inrcodec.representations.base import Representation, Tune
 from inrcodec.signal import Kind, SignalSpec
 
 __all__ = ["EncodeRequest", "Measure", "Target", "clamped"]
@@ -66,8 +66,8 @@ class EncodeRequest:
     `preset`; whichever is spent first ends the work. Neither: the preset "medium". Of a film the
     iterations are those of each group of `group_frames` frames (None: chosen by their size).
     `options`: fields of the model's Config; `tables`: those of one model, by its name, that win
-    over them. `roi` [*grid]: where errors matter, from 0 to 1. Raises ConfigError for iterations
-    beside a preset.
+    over them. `tune`: what is made small. `roi` [*grid]: where errors matter, from 0 to 1. Raises
+    ConfigError for iterations beside a preset, and for a `roi` beside a `tune` other than "mse".
     """
 
     model: str = "auto"
@@ -81,8 +81,13 @@ class EncodeRequest:
     options: Mapping[str, object] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     roi: NDArray[np.float32] | None = field(default=None, compare=False)
+    tune: Tune = "mse"
 
     def __post_init__(self) -> None:
+        if self.tune not in get_args(Tune):
+            raise ConfigError(f"tune '{self.tune}' is not one of {', '.join(get_args(Tune))}")
+        if self.roi is not None and self.tune != "mse":
+            raise ConfigError(f"roi and tune {self.tune} contradict each other")
         if self.preset is not None:
             presets.by_name(self.preset)
             if self.iterations is not None:
@@ -123,7 +128,8 @@ class EncodeRequest:
     @property
     def _wishes(self) -> frozenset[str]:
         """What not every representation can honour."""
-        return frozenset(() if self.roi is None else ("roi",))
+        regions = set() if self.roi is None else {"roi"}
+        return frozenset(regions | ({self.tune} - {"mse"}))
 
     def weights(self, spec: SignalSpec) -> NDArray[np.float32] | None:
         """What the errors of each point [*grid] count: 1/16 and 15/16 of `roi`, made 1 in the mean.

@@ -24,6 +24,7 @@ KEYS: Mapping[str, type] = {
     "time": float,
     "iters": int,
     "seed": int,
+    "tune": str,
     "group": int,
     "no_verify": bool,
 }

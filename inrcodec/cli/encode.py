@@ -19,7 +19,6 @@ from inrcodec.cli._options import (
     Quiet,
     Variable,
     choose_engine,
-    refuse_unsupported,
 )
 from inrcodec.cli._parse import (
     integer_parser,
@@ -149,8 +148,12 @@ def encode(
     variable: Variable = None,
     channels_last: ChannelsLast = False,
     tune: Annotated[
-        str, typer.Option(metavar="mse", help="What to optimise. Only mse so far.")
-    ] = "mse",
+        str | None,
+        typer.Option(
+            metavar="mse|ms-ssim",
+            help="What to optimise; mse if not given, ms-ssim with latentgrid only.",
+        ),
+    ] = None,
     roi: Annotated[
         str | None,
         typer.Option(
@@ -197,7 +200,6 @@ def encode(
     from inrcodec.cli._request import build_request
 
     started = clock.monotonic()
-    refuse_unsupported(tune=None if tune == "mse" else tune)
     request = build_request(
         config,
         {
@@ -206,6 +208,7 @@ def encode(
             "time": time,
             "iters": iters,
             "seed": seed,
+            "tune": tune,
             "group": group,
             "no_verify": no_verify or None,
         },

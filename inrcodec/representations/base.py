@@ -29,6 +29,7 @@ __all__ = [
     "Piece",
     "Representation",
     "Step",
+    "Tune",
     "Watch",
     "Window",
     "import_fit",
@@ -108,6 +109,10 @@ class Step:
 Watch = Callable[[Step], None]
 
 
+Tune = Literal["mse", "ms-ssim"]
+"""What a fit makes small."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitGoal:
     """What a fit is to minimise: J = MSE + lam * bits per grid point, MSE on the [0, 1] scale.
@@ -115,7 +120,8 @@ class FitGoal:
     With `hold` "bytes" or "mse", lam is only where the fit begins: it then moves until the coded
     bytes, or the MSE, come to `held`. `n_bytes` is about how large the file should become: families
     size themselves by it. `weights` [*grid], 1 in the mean: what the squared errors of each point
-    count in the MSE; None: all the same.
+    count in the MSE; None: all the same. With `tune` "ms-ssim", what stands for the MSE is
+    1 - MS-SSIM in a unit that makes files about as large.
     """
 
     lam: float
@@ -124,6 +130,7 @@ class FitGoal:
     hold: Literal["lam", "bytes", "mse"] = "lam"
     held: float = 0.0
     weights: NDArray[np.float32] | None = field(default=None, compare=False)
+    tune: Tune = "mse"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +145,7 @@ class Representation(ABC):
     """A fitted function of coordinates. One subclass per family, in the table beside this.
 
     `continuous`: whether it has values between its samples. `honours`: what its fit follows of that
-    which a goal may ask for beside the usual; "roi" is weights.
+    which a goal may ask for beside the usual; "roi" is weights, another a `tune`.
     """
 
     name: ClassVar[str]

@@ -218,7 +218,10 @@ def test_every_key_and_every_field_of_a_config_is_documented():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour = 1", "'colour' is not one of model, preset, time, iters, seed, group, no_verify"),
+        (
+            "colour = 1",
+            "'colour' is not one of model, preset, time, iters, seed, tune, group",
+        ),
         ("iterations = 3", "'iterations' is not one of"),
         ("iters = 'many'", "iters 'many' has the wrong type"),
         ("no_verify = 1", "no_verify 1 has the wrong type"),

@@ -55,7 +55,7 @@ class LatentGrid(Representation):
     name = "latentgrid"
     Config = LatentGridConfig
     continuous = False
-    honours = frozenset({"roi"})
+    honours = frozenset({"roi", "ms-ssim"})
 
     spec: SignalSpec
     model: LatentModel

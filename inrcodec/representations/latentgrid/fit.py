@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from inrcodec import kernels
 from inrcodec.container import DecodeLimits
 from inrcodec.errors import ConfigError, SignalError
+from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
@@ -135,6 +136,7 @@ class _ImageFit:
             weights=self._weights(tile),
             offsets=offsets[:, None, None],
             scale=self._output.scale / CHANNEL_UNIT,
+            similarity=MultiscaleSimilarity(pixels) if self._goal.tune == "ms-ssim" else None,
         )
 
     def _weights(self, tile: Tile) -> torch.Tensor | None:
@@ -246,12 +248,16 @@ class _ImageFit:
     # --- what comes of it ------------------------------------------------------------------------
 
     def report(self, clock: Clock) -> Step:
-        """Where the fit stands; bytes are unknown (NaN) until weights are rounded."""
+        """Where the fit stands; bytes are unknown (NaN) until weights are rounded.
+
+        So is the PSNR of a fit that makes something else than the MSE small.
+        """
+        mse = self._mse(self._last) if self._goal.tune == "mse" else math.nan
         rounded = moment_of(clock.fraction, resumed=self._resumed).weights_rounded
         return Step(
             iteration=clock.iterations,
             fraction=clock.fraction,
-            psnr_db=-10.0 * math.log10(max(self._mse(self._last), 1e-20)),
+            psnr_db=-10.0 * math.log10(max(mse, 1e-20)),
             n_bytes=self._last.bits / 8.0 if rounded else math.nan,
             seconds_left=clock.seconds_left,
         )
