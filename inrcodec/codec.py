@@ -117,22 +117,27 @@ def check_same_integers(fitted: Representation, unpacked: Representation) -> Non
         raise InrcodecError("the encoded stream does not decode to what was encoded")
 
 
-def unpack(data: bytes, limits: DecodeLimits | None = None) -> tuple[Stream, Function]:
+def unpack(
+    data: bytes, limits: DecodeLimits | None = None, *, salvage: bool = False
+) -> tuple[Stream, Function]:
     """The stream and the function that bytes hold; the groups of a film are unpacked when used.
 
-    Raises BitstreamError only.
+    With `salvage`, tiles that are damaged or missing are no error: they come out grey. Raises
+    BitstreamError only.
     """
     limits = limits or DecodeLimits()
-    stream = Stream.from_bytes(data, limits)
+    stream = Stream.from_bytes(data, limits, salvage=salvage)
     family = by_id(stream.representation_id)
     if stream.spec.kind is Kind.VIDEO:
         return stream, Chain(family, stream.groups, stream.spec, limits)
-    return stream, family.unpack(stream.sections, stream.spec, limits)
+    sections, starts = stream.sections, stream.starts
+    function = family.unpack(sections, stream.spec, limits, salvage=salvage, starts=starts)
+    return stream, function
 
 
-def decode(data: bytes, *, limits: DecodeLimits | None = None) -> Signal:
-    """The signal that bytes hold. Raises BitstreamError, and nothing else."""
-    stream, function = unpack(data, limits)
+def decode(data: bytes, *, limits: DecodeLimits | None = None, salvage: bool = False) -> Signal:
+    """The signal that bytes hold, as `unpack` reads them. Raises BitstreamError, nothing else."""
+    stream, function = unpack(data, limits, salvage=salvage)
     return render(stream, function, limits=limits)
 
 

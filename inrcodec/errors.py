@@ -53,13 +53,16 @@ class MissingExtraError(InrcodecError):
 
 
 class BitstreamError(InrcodecError):
-    """The bytes are not a stream that we can decode. `offset` is the byte where this showed."""
+    """The bytes are not a stream that we can decode. `offset` is the byte where this showed.
+
+    `reason` is the message without it.
+    """
 
     exit_code = 4
 
     def __init__(self, message: str, *, offset: int | None = None) -> None:
         super().__init__(message if offset is None else f"{message} (at byte {offset})")
-        self.offset = offset
+        self.reason, self.offset = message, offset
 
 
 class TruncatedError(BitstreamError):

@@ -172,7 +172,7 @@ class _Film:
             cancelled=frames < self._n_frames,
             iterations=sum(one.iterations for one in self._done),
             seconds=time.monotonic() - self._started,
-            model=self._request.representation.name,
+            model=self._request.representation(self._spec).name,
         )
 
     def _reached(self, n_bytes: int, psnr_db: float) -> bool:
@@ -191,7 +191,7 @@ class _Film:
         times = self._source.times
         return Stream(
             spec=replace(self._source.spec, grid=(n_frames, *self._source.spec.grid[1:])),
-            representation_id=id_of(self._request.representation),
+            representation_id=id_of(self._request.representation(self._spec)),
             metadata=self._source.metadata,
             times=None if times is None else times[start : start + n_frames] - times[start],
             part_start=start + (before or 0) if is_part else None,

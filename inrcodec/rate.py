@@ -142,7 +142,7 @@ def encode_to_target(
         cancelled=search.cancel.is_set(),
         iterations=search.iterations,
         seconds=time.monotonic() - started,
-        model=request.representation.name,
+        model=request.representation(signal.spec).name,
     )
 
 
@@ -168,7 +168,10 @@ class _Search:
     ) -> None:
         self._signal, self._request, self._watch = signal, request, watch
         self._before = before
-        self._config = request.config()
+        self._representation = request.representation(signal.spec)
+        self._config = request.config(signal.spec)
+        self._weights = request.weights(signal.spec)
+        self._is_tuned = request.roi is not None or request.tune != "mse"
         self._variance = _variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
         self._end = None if request.seconds is None else started + request.seconds
@@ -187,7 +190,7 @@ class _Search:
     def run(self) -> _Try:
         """Try until the budget is spent; give the best."""
         shares = _SHARES[self._aim.scale]
-        if self._aim.scale == "mse" and not self._request.representation.sized_by_goal:
+        if self._aim.scale == "mse" and not self._representation.sized_by_goal:
             shares = _SHARES["bytes"]  # no share is needed to find the size
         for index, share in enumerate(shares):
             budget = self._budget(share, shares[index:])
@@ -225,7 +228,7 @@ class _Search:
         goal, start = self._plan()
         encoded = codec.encode(
             self._signal,
-            self._request.representation,
+            self._representation,
             self._config,
             goal,
             budget=budget,
@@ -260,7 +263,8 @@ class _Search:
 
         Held bytes are corrected by what the last file missed; for a MSE the next fit goes on with
         the price of the last. If the first fit could not hold a MSE because its size was guessed
-        wrong, a second one begins anew with a better guess; so does any after one that gave up.
+        wrong, or held another error, a second one begins anew with a better guess; so does any
+        after one that gave up.
         """
         if not self._tries:
             return self._first_goal(), None
@@ -272,15 +276,18 @@ class _Search:
                 n_bytes = goal.n_bytes
             lam, held = goal.lam / _REVIVAL, self._aim.value
             return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
-        resized = self._request.representation.sized_by_goal and len(self._tries) == 1
+        if self._is_tuned and len(self._tries) == 1 and self._aim.scale == "mse":
+            return replace(goal, held=goal.held * miss), last.encoded.fitted
+        resized = self._representation.sized_by_goal and len(self._tries) == 1
         if resized and self._aim.scale == "mse":
             size = miss ** (-1.0 / _ERROR_POWER)
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
                 lam = last.encoded.fitted.lam or goal.lam
                 return replace(goal, n_bytes=n_bytes, lam=lam), None
-        is_film = self._signal.spec.kind is Kind.VIDEO  # whose error is not the fit's, but near it
-        if self._aim.scale == "bytes" or (is_film and self._aim.scale == "mse"):
+        # the error of a film, or of a fit that makes another one small, is not what the fit holds
+        is_other = self._signal.spec.kind is Kind.VIDEO or self._is_tuned
+        if self._aim.scale == "bytes" or (is_other and self._aim.scale == "mse"):
             goal = replace(goal, held=goal.held * miss)  # where a fit ends that believes it holds
         return goal, last.encoded.fitted
 
@@ -294,22 +301,25 @@ class _Search:
         return wants_more[self._aim.scale] and one.mse > _FLAT * self._variance
 
     def _first_goal(self) -> FitGoal:
-        spec, aim, seed = self._signal.spec, self._aim, self._request.seed
+        spec, aim = self._signal.spec, self._aim
         if aim.scale == "lam":
-            n_bytes = _expected_bytes(aim.value, spec, self._variance)
-            return FitGoal(lam=aim.value, n_bytes=n_bytes, seed=seed)
+            return self._goal(aim.value, _expected_bytes(aim.value, spec, self._variance))
         if aim.scale == "bytes":
             bits = 8.0 * aim.value / spec.n_points
         else:
             share = aim.value / (_ERROR_AT_ONE_BIT * self._variance)
             bits = min(share ** (-1.0 / _ERROR_POWER), float(spec.sample_format.bits))
-        lam = self._before.lam or self._request.representation.expected_lam(
+        lam = self._before.lam or self._representation.expected_lam(
             bits_per_point=bits,
             mse=aim.value if aim.scale == "mse" else None,
             variance=self._variance,
         )
-        n_bytes = bits * spec.n_points / 8.0
-        return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, hold=aim.scale, held=aim.value)
+        goal = self._goal(lam, bits * spec.n_points / 8.0)
+        return replace(goal, hold=aim.scale, held=aim.value)
+
+    def _goal(self, lam: float, n_bytes: float) -> FitGoal:
+        seed, tune = self._request.seed, self._request.tune
+        return FitGoal(lam=lam, n_bytes=n_bytes, seed=seed, weights=self._weights, tune=tune)
 
     def _rank(self, one: _Try) -> tuple[bool, bool, float]:
         """Reached first, and there the best; then what is not too large; then what is nearest."""

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
-from inrcodec.errors import ConfigError
+from inrcodec.errors import BitstreamError, ConfigError
 from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
@@ -31,15 +31,26 @@ _Index = SupportsIndex | slice | EllipsisType
 class Reader:
     """Slices, resampled signals and single values of what a stream holds.
 
-    `part_start` is the first coded sample of the source when only a part of it was coded.
+    `flaw` says what is wrong with the bytes of a stream that was salvaged, None: nothing was found.
     """
 
-    def __init__(self, data: bytes, *, limits: DecodeLimits | None = None) -> None:
-        """Read the stream's numbers, not yet its samples. Raises BitstreamError."""
+    def __init__(
+        self, data: bytes, *, limits: DecodeLimits | None = None, salvage: bool = False
+    ) -> None:
+        """Read the stream's numbers, not yet its samples. Raises BitstreamError.
+
+        With `salvage`, damaged and missing tiles are grey.
+        """
         self._limits = limits or DecodeLimits()
-        self._stream, self._function = codec.unpack(data, self._limits)
+        self._stream, self._function = codec.unpack(data, self._limits, salvage=salvage)
         self.n_bytes = len(data)
-        self.breakdown = breakdown(data)
+        self.flaw: str | None = None
+        try:
+            self.breakdown = breakdown(data)
+        except BitstreamError as error:
+            assert salvage, "it was read just now"
+            self.flaw = str(error)
+            self.breakdown = breakdown(data, salvage=True)
 
     @property
     def spec(self) -> SignalSpec:
@@ -85,6 +96,15 @@ class Reader:
     def n_groups(self) -> int:
         """Groups of frames of a film, 0 of anything else."""
         return len(self._stream.groups)
+
+    @property
+    def n_tiles(self) -> int:
+        """Parts of an image that are coded apart, 1 where there are no tiles."""
+        return self._function.n_tiles
+
+    def damaged(self, view: View | None = None) -> tuple[int, ...]:
+        """The numbers of the tiles of a view that cannot be decoded; raises as `read` does."""
+        return self._function.damaged_in(self.scene(view or View()).windows)
 
     @property
     def cost(self) -> Cost:

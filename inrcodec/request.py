@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inrcodec import presets
-from inrcodec.errors import ConfigError
-from inrcodec.representations import by_name
-from inrcodec.representations.base import Representation
+from inrcodec.errors import ConfigError, SignalError
+from inrcodec.representations import NAMES, by_name
+from inrcodec.representations.base import Representation, Tune
+from inrcodec.signal import Kind, SignalSpec
 
 __all__ = ["EncodeRequest", "Measure", "Target", "clamped"]
 
@@ -24,8 +28,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "kbps": (0.01, 1e5),
     "snr": (0.1, 120.0),
 }
-_AUTO = "hashgrid"
 _PRESET = "medium"
+_MOST_CHANNELS = 16  # of latentgrid
+_LEAST_WEIGHT = 1.0 / 16.0  # of an error where a mask is black
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,9 @@ class EncodeRequest:
     `seconds`: wall time of the whole command; `iterations`: of all fits together, by number or by
     `preset`; whichever is spent first ends the work. Neither: the preset "medium". Of a film the
     iterations are those of each group of `group_frames` frames (None: chosen by their size).
-    `options`: fields of the model's Config. Raises ConfigError for iterations beside a preset.
+    `options`: fields of the model's Config; `tables`: those of one model, by its name, that win
+    over them. `tune`: what is made small. `roi` [*grid]: where errors matter, from 0 to 1. Raises
+    ConfigError for iterations beside a preset, and for a `roi` beside a `tune` other than "mse".
     """
 
     model: str = "auto"
@@ -72,8 +79,15 @@ class EncodeRequest:
     group_frames: int | None = None
     verify: bool = True
     options: Mapping[str, object] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    roi: NDArray[np.float32] | None = field(default=None, compare=False)
+    tune: Tune = "mse"
 
     def __post_init__(self) -> None:
+        if self.tune not in get_args(Tune):
+            raise ConfigError(f"tune '{self.tune}' is not one of {', '.join(get_args(Tune))}")
+        if self.roi is not None and self.tune != "mse":
+            raise ConfigError(f"roi and tune {self.tune} contradict each other")
         if self.preset is not None:
             presets.by_name(self.preset)
             if self.iterations is not None:
@@ -100,16 +114,50 @@ class EncodeRequest:
             return None
         return presets.by_name(self.preset or _PRESET).iterations
 
-    @property
-    def representation(self) -> type[Representation]:
-        """The representation that `model` stands for."""
-        return by_name(_AUTO if self.model == "auto" else self.model)
+    def representation(self, spec: SignalSpec) -> type[Representation]:
+        """The representation that `model` stands for, of a signal of this kind.
 
-    def config(self) -> object:
+        Raises ConfigError for one that cannot honour all that is asked for.
+        """
+        representation = by_name(_auto(spec) if self.model == "auto" else self.model)
+        for wish in self._wishes - representation.honours:
+            others = [name for name in NAMES if wish in by_name(name).honours]
+            raise ConfigError(f"{wish} is for {', '.join(others)}, not for {representation.name}")
+        return representation
+
+    @property
+    def _wishes(self) -> frozenset[str]:
+        """What not every representation can honour."""
+        regions = set() if self.roi is None else {"roi"}
+        return frozenset(regions | ({self.tune} - {"mse"}))
+
+    def weights(self, spec: SignalSpec) -> NDArray[np.float32] | None:
+        """What the errors of each point [*grid] count: 1/16 and 15/16 of `roi`, made 1 in the mean.
+
+        Raises SignalError for a `roi` of another size.
+        """
+        if self.roi is None:
+            return None
+        if self.roi.shape != spec.grid:
+            sizes = (" x ".join(map(str, reversed(s))) for s in (self.roi.shape, spec.grid))
+            raise SignalError("roi of {} pixels for an image of {}".format(*sizes))
+        weights = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * self.roi
+        weights *= np.float32(1.0 / weights.mean(dtype=np.float64))
+        return weights
+
+    def config(self, spec: SignalSpec) -> object:
         """The representation's Config with the options. Raises ConfigError for unknown ones."""
+        representation = self.representation(spec)
+        options = {**self.options, **self.tables.get(representation.name, {})}
         try:
-            return self.representation.Config(**self.options)
+            return representation.Config(**options)
         except TypeError:
             raise ConfigError(
-                f"{self.representation.name} does not take all of {', '.join(self.options)}"
+                f"{representation.name} does not take all of {', '.join(options)}"
             ) from None
+
+
+def _auto(spec: SignalSpec) -> str:
+    """The model that makes the smallest files of such a signal."""
+    is_picture = spec.kind is Kind.IMAGE and spec.channels <= _MOST_CHANNELS
+    return "latentgrid" if is_picture else "hashgrid"

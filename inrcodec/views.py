@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inrcodec.container import Stream
 from inrcodec.errors import ConfigError
+from inrcodec.representations import by_id
 from inrcodec.representations.base import Window
 from inrcodec.signal import Kind, SignalSpec
 
@@ -84,6 +85,9 @@ def resolve(view: View, stream: Stream) -> Scene:
     """The samples that a view shows of a stream. Raises ConfigError for what it cannot show."""
     spec = stream.spec
     _refuse_other_kinds(view, spec)
+    family = by_id(stream.representation_id)
+    if view.scale not in (None, 1.0) and not family.continuous:
+        raise ConfigError(f"scale {view.scale:g} of {family.name}, which has one size only: 1")
     if spec.kind is Kind.AUDIO:
         return _sound(view, spec)
     windows, factors = _plane(view, spec)

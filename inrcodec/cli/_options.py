@@ -22,7 +22,6 @@ __all__ = [
     "StreamPath",
     "Variable",
     "choose_engine",
-    "refuse_unsupported",
 ]
 
 AsJson = Annotated[
@@ -71,10 +70,3 @@ def choose_engine(device: str, backend: str) -> None:
     if device not in ("auto", "cpu"):
         raise ConfigError(f"device '{device}' is not one of auto, cpu; no model computes elsewhere")
     kernels.set_backend(cast("Choice", backend))  # it refuses any other
-
-
-def refuse_unsupported(**options: str | None) -> None:
-    """Raise ConfigError for an option that no representation can honour."""
-    for name, value in options.items():
-        if value is not None:
-            raise ConfigError(f"--{name} {value} is not supported by any model of this version")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -25,6 +24,7 @@ KEYS: Mapping[str, type] = {
     "time": float,
     "iters": int,
     "seed": int,
+    "tune": str,
     "group": int,
     "no_verify": bool,
 }
@@ -43,24 +43,24 @@ def build_request(
     """The request of a command line; None in `given` and `targets` is a flag that was not given.
 
     `config` names a TOML file of `KEYS`, of at most one target, and of tables [options] or [name of
-    a model] with fields of that model's Config; tables of other models are passed over. `given` has
-    the same keys. Raises ConfigError.
+    a model] with fields of that model's Config, of which that of the model that is used applies.
+    `given` has the same keys. Raises ConfigError.
     """
     file = {} if config is None else _read_toml(config)
     target = _target_of(targets, file)
-    tables = {key: file.pop(key) for key in _TABLES if key in file}
+    tables = {key: _table(key, file.pop(key)) for key in _TABLES if key in file}
     in_file = {key: _checked(key, value) for key, value in file.items()}
     flags = {key: value for key, value in given.items() if value is not None}
     if any(key in flags for key in _AMOUNTS):  # either replaces both
         in_file = {key: value for key, value in in_file.items() if key not in _AMOUNTS}
-    request = _request_of(in_file | flags, target)
-    return replace(request, options=_options_of(tables, request.representation.name))
+    return _request_of(in_file | flags, target, tables)
 
 
-def _request_of(settings: _Fields, target: Target) -> EncodeRequest:
-    verify = not settings.pop("no_verify", False)
+def _request_of(settings: _Fields, target: Target, tables: Mapping[str, _Fields]) -> EncodeRequest:
     named = {_FIELD_OF_KEY.get(key, key): value for key, value in settings.items()}
-    return EncodeRequest(**named, target=target, verify=verify)  # type: ignore[arg-type]
+    named["verify"] = not named.pop("no_verify", False)
+    named["options"] = tables.get("options", {})
+    return EncodeRequest(**named, target=target, tables=tables)  # type: ignore[arg-type]
 
 
 def _read_toml(path: str) -> _Fields:
@@ -107,13 +107,7 @@ def _checked(key: str, value: object) -> object:
     return value
 
 
-def _options_of(tables: _Fields, model: str) -> _Fields:
-    """What [options] says, then what the table of the model says."""
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise ConfigError(f"config: '{name}' is a table of fields, not {table!r}")
-    options: _Fields = {}
-    for name in ("options", model):
-        table = tables.get(name)
-        options |= table if isinstance(table, dict) else {}
-    return options
+def _table(name: str, value: object) -> _Fields:
+    if not isinstance(value, dict):
+        raise ConfigError(f"config: '{name}' is a table of fields, not {value!r}")
+    return value

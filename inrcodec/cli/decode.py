@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -19,7 +20,6 @@ from inrcodec.cli._options import (
     Quiet,
     StreamPath,
     choose_engine,
-    refuse_unsupported,
 )
 from inrcodec.cli._parse import (
     number_parser,
@@ -29,7 +29,7 @@ from inrcodec.cli._parse import (
     parse_span,
 )
 from inrcodec.cli._report import Report, first_failure, say
-from inrcodec.errors import ConfigError
+from inrcodec.errors import BitstreamError, ConfigError
 
 if TYPE_CHECKING:
     from inrcodec.reader import Reader
@@ -65,7 +65,8 @@ def decode(
         typer.Option(
             metavar="F",
             parser=number_parser("--scale"),
-            help="Evaluate with F times as many rows and columns; below 1, means over their areas.",
+            help="Evaluate with F times as many rows and columns; below 1, means over their areas."
+            " latentgrid has one size only.",
         ),
     ] = None,
     region: Annotated[
@@ -93,7 +94,10 @@ def decode(
         ),
     ] = None,
     salvage: Annotated[
-        bool, typer.Option("--salvage", help="Refused: damaged streams are not repaired yet.")
+        bool,
+        typer.Option(
+            "--salvage", help="Write a damaged image all the same, its damaged tiles grey; exit 4."
+        ),
     ] = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -103,11 +107,11 @@ def decode(
 ) -> None:
     """Decode a stream to an image, a sound, a film or an array.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 4 not a valid stream.
+    Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 4 not a valid stream (with --salvage,
+    what is sound of it is written).
     """
     from inrcodec.views import View
 
-    refuse_unsupported(salvage="" if salvage else None)
     choose_engine(device, backend)
     view = View(
         scale=scale,
@@ -118,7 +122,7 @@ def decode(
     )
     report = Report(quiet=quiet, as_json=as_json, stdout_taken=output == "-")
     target = Target(path=output, media_format=media_format, codec=video_codec, force=force)
-    raise typer.Exit(decode_file(source, target, view=view, report=report))
+    raise typer.Exit(decode_file(source, target, view=view, salvage=salvage, report=report))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,10 +138,13 @@ class Target:
     force: bool = False
 
 
-def decode_file(source: str, target: Target, *, view: View, report: Report) -> int:
+def decode_file(
+    source: str, target: Target, *, view: View, report: Report, salvage: bool = False
+) -> int:
     """Decode a stream and write what `view` shows of it; the exit code.
 
-    Outputs that cannot be written are refused before any work.
+    With `salvage`, a file that is written of a damaged stream gives the code of one that is not
+    valid. Outputs that cannot be written are refused before any work.
     """
     from inrcodec.media.formats import of_suffix
     from inrcodec.media.sequence import is_pattern
@@ -149,21 +156,26 @@ def decode_file(source: str, target: Target, *, view: View, report: Report) -> i
         files.check_writable(target.path, force=target.force)
 
     def work(path: str) -> int:
-        _decode_one(path, target, view=view, suffix=suffix, report=report)
-        return 0
+        from inrcodec.reader import Reader
+
+        started = time.monotonic()
+        reader = Reader(files.read_bytes(path), salvage=salvage)
+        fields = {"input": path, **_decode(reader, target, view=view, suffix=suffix)}
+        text = f"{path} -> {target.path}: {_shape(fields)}"
+        report.show(fields | {"seconds": time.monotonic() - started}, text)
+        damage = _damage(reader, view) if salvage else None
+        if damage is not None:
+            say(f"{path}: {damage}")
+        return 0 if damage is None else BitstreamError.exit_code
 
     return first_failure((source,), work, str)
 
 
-def _decode_one(
-    source: str, target: Target, *, view: View, suffix: str | None, report: Report
-) -> None:
+def _decode(reader: Reader, target: Target, *, view: View, suffix: str | None) -> dict[str, object]:
+    """Write what a view shows; what is told of it."""
     from inrcodec import media
-    from inrcodec.reader import Reader
     from inrcodec.signal import Kind
 
-    started = time.monotonic()
-    reader = Reader(files.read_bytes(source))
     n_bytes: int | None
     if reader.spec.kind is Kind.VIDEO:
         spec, n_bytes = _write_film(reader, target, view=view, suffix=suffix)
@@ -174,8 +186,7 @@ def _decode_one(
         data = media.to_bytes(signal, suffix or _default_suffix(signal.spec))
         files.write_bytes(target.path, data, force=target.force)
         spec, n_bytes = signal.spec, len(data)
-    fields = {
-        "input": source,
+    return {
         "output": target.path,
         "kind": spec.kind.name.lower(),
         "grid": list(spec.grid),
@@ -184,11 +195,24 @@ def _decode_one(
         "sample_rate": spec.sample_rate,
         "bytes": n_bytes,
         "model": reader.model,
-        "seconds": time.monotonic() - started,
     }
-    sizes = spec.grid if spec.kind is Kind.ARRAY else reversed(spec.grid)  # an image: width first
-    shape = " x ".join(str(size) for size in sizes)
-    report.show(fields, f"{source} -> {target.path}: {shape} samples, {spec.channels} channels")
+
+
+def _shape(fields: Mapping[str, Any]) -> str:
+    """The size of what was written; of an image, the width first."""
+    grid = fields["grid"] if fields["kind"] == "array" else reversed(fields["grid"])
+    return f"{' x '.join(map(str, grid))} samples, {fields['channels']} channels"
+
+
+def _damage(reader: Reader, view: View) -> str | None:
+    """What is wrong with a stream, first of all with what is shown of it; None: nothing."""
+    damaged = reader.damaged(view)
+    if not damaged:
+        return reader.flaw
+    numbers = ", ".join(map(str, damaged))
+    if len(damaged) == 1:
+        return f"tile {numbers} of {reader.n_tiles} is damaged and grey"
+    return f"tiles {numbers} of {reader.n_tiles} are damaged and grey"
 
 
 def _write_film(

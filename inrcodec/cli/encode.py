@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -18,7 +19,6 @@ from inrcodec.cli._options import (
     Quiet,
     Variable,
     choose_engine,
-    refuse_unsupported,
 )
 from inrcodec.cli._parse import (
     integer_parser,
@@ -53,7 +53,9 @@ def encode(
     ],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Representation; auto chooses by the kind of signal."),
+        typer.Option(
+            metavar="NAME", help="Representation; auto is latentgrid for images, hashgrid else."
+        ),
     ] = None,
     quality: Annotated[
         float | None,
@@ -146,10 +148,19 @@ def encode(
     variable: Variable = None,
     channels_last: ChannelsLast = False,
     tune: Annotated[
-        str, typer.Option(metavar="mse", help="What to optimise. Only mse so far.")
-    ] = "mse",
+        str | None,
+        typer.Option(
+            metavar="mse|ms-ssim",
+            help="What to optimise; mse if not given, ms-ssim with latentgrid only.",
+        ),
+    ] = None,
     roi: Annotated[
-        str | None, typer.Option(metavar="MASK", help="Refused: no model weighs regions yet.")
+        str | None,
+        typer.Option(
+            metavar="MASK",
+            help="An image of the same size: errors where it is black count a 16th of those where"
+            " it is white.",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -185,10 +196,10 @@ def encode(
     Exit codes: 0 done, 1 failed, 2 usage, 3 input unreadable, 5 target not reached (the best file
     is written), 130 interrupted (the best file so far is written).
     """
+    from inrcodec.api import read_roi
     from inrcodec.cli._request import build_request
 
     started = clock.monotonic()
-    refuse_unsupported(roi=roi, tune=None if tune == "mse" else tune)
     request = build_request(
         config,
         {
@@ -197,6 +208,7 @@ def encode(
             "time": time,
             "iters": iters,
             "seed": seed,
+            "tune": tune,
             "group": group,
             "no_verify": no_verify or None,
         },
@@ -210,6 +222,8 @@ def encode(
             "snr": snr,
         },
     )
+    if roi is not None:
+        request = replace(request, roi=read_roi(roi))
     choose_engine(device, backend)
     task = Task(
         request=request,

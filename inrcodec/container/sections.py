@@ -157,14 +157,15 @@ def read_sections(data: bytes, *, salvage: bool = False) -> list[Section]:
     return sections
 
 
-def breakdown(data: bytes) -> dict[str, int]:
+def breakdown(data: bytes, *, salvage: bool = False) -> dict[str, int]:
     """Bytes of a file by section, framing included; they sum to its length.
 
     "header" is magic, version and HEAD; the others have the lower-case names of `SectionId`, or
-    "section N" for ids that are not in it; all groups of a film are one. Raises BitstreamError.
+    "section N" for ids that are not in it; all groups of a film are one, and so are all tiles. With
+    `salvage`, of a file that ends early, what is whole. Raises BitstreamError.
     """
     sizes = {"header": len(MAGIC) + 1}
-    for section in read_sections(data):
+    for section in read_sections(data, salvage=salvage):
         name = "header" if section.key == SectionId.HEAD else section.name.lower()
         sizes[name] = sizes.get(name, 0) + section.n_bytes
     return sizes

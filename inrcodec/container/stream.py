@@ -82,7 +82,8 @@ class Stream:
     `sections`: payloads of the representation by id, in the order of the file, of tiles by
     `tile_key`; a film has `groups` instead. `times`: when each frame of a film is shown, in units
     of the time base, the first at 0; None if evenly. `part_start`: first coded sample of the
-    source, if only a part was coded. `mask`: where an array holds no number.
+    source, if only a part was coded. `mask`: where an array holds no number. `starts`: where the
+    payloads of a stream that was read begin in its file.
     """
 
     spec: SignalSpec
@@ -93,6 +94,7 @@ class Stream:
     times: NDArray[np.int64] | None = field(default=None, compare=False)
     part_start: int | None = None
     mask: NDArray[np.bool_] | None = None
+    starts: Mapping[int, int] = field(default_factory=dict, compare=False)
 
     @property
     def seconds(self) -> float | None:
@@ -143,21 +145,23 @@ class Stream:
         metadata = read_metadata(optional, spec, limits)
         blobs = (metadata.icc, metadata.exif, metadata.xmp)
         budget = limits.max_metadata_bytes - sum(len(blob) for blob in blobs if blob is not None)
+        sections = _by_key(required)
         return Stream(
             spec=spec,
             representation_id=representation_id,
-            sections=_payloads(required),
+            sections={key: section.payload for key, section in sections.items()},
             groups=groups,
             metadata=metadata,
             times=None if times is None else read_times(times, spec, budget),
             part_start=None if part is None else read_varints(part, 1)[0],
             mask=None if mask is None else read_mask(mask, spec),
+            starts={key: section.start for key, section in sections.items()},
         )
 
 
-def _payloads(required: list[Section]) -> dict[int, bytes]:
-    """What the representation of a signal that is no film stored, by key."""
-    n_tiles, payloads = 0, {}
+def _by_key(required: list[Section]) -> dict[int, Section]:
+    """What the representation of a signal that is no film stored, without unsound tiles."""
+    n_tiles, sections = 0, {}
     for section in required:
         if section.key == SectionId.GROUP:
             continue
@@ -166,8 +170,8 @@ def _payloads(required: list[Section]) -> dict[int, bytes]:
             key = tile_key(n_tiles)
             n_tiles += 1
         if section.sound:
-            payloads[key] = section.payload
-    return payloads
+            sections[key] = section
+    return sections
 
 
 def _check_required(required: list[Section], spec: SignalSpec) -> None:

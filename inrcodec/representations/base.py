@@ -29,6 +29,7 @@ __all__ = [
     "Piece",
     "Representation",
     "Step",
+    "Tune",
     "Watch",
     "Window",
     "import_fit",
@@ -108,13 +109,19 @@ class Step:
 Watch = Callable[[Step], None]
 
 
+Tune = Literal["mse", "ms-ssim"]
+"""What a fit makes small."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitGoal:
     """What a fit is to minimise: J = MSE + lam * bits per grid point, MSE on the [0, 1] scale.
 
     With `hold` "bytes" or "mse", lam is only where the fit begins: it then moves until the coded
     bytes, or the MSE, come to `held`. `n_bytes` is about how large the file should become: families
-    size themselves by it.
+    size themselves by it. `weights` [*grid], 1 in the mean: what the squared errors of each point
+    count in the MSE; None: all the same. With `tune` "ms-ssim", what stands for the MSE is
+    1 - MS-SSIM in a unit that makes files about as large.
     """
 
     lam: float
@@ -122,6 +129,8 @@ class FitGoal:
     seed: int = 0
     hold: Literal["lam", "bytes", "mse"] = "lam"
     held: float = 0.0
+    weights: NDArray[np.float32] | None = field(default=None, compare=False)
+    tune: Tune = "mse"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,12 +142,18 @@ class Cost:
 
 
 class Representation(ABC):
-    """A fitted function of coordinates. One subclass per family, in the table beside this."""
+    """A fitted function of coordinates. One subclass per family, in the table beside this.
+
+    `continuous`: whether it has values between its samples. `honours`: what its fit follows of that
+    which a goal may ask for beside the usual; "roi" is weights, another a `tune`.
+    """
 
     name: ClassVar[str]
     Config: ClassVar[type]
     sized_by_goal: ClassVar[bool] = True
     """Whether a fit has as many numbers as its goal's bytes call for."""
+    continuous: ClassVar[bool] = True
+    honours: ClassVar[frozenset[str]] = frozenset()
 
     spec: SignalSpec
 
@@ -186,11 +201,12 @@ class Representation(ABC):
         *,
         base: Self | None = None,
         salvage: bool = False,
+        starts: Mapping[int, int] | None = None,
     ) -> Self:
         """The inverse of `pack`, exact to the last symbol. Raises BitstreamError only.
 
         `base`: as it was given to the fit. `salvage`: tiles that are damaged are no error, where a
-        representation has tiles.
+        representation has tiles. `starts`: where the sections begin in the file, for messages.
         """
 
     @abstractmethod
@@ -210,8 +226,17 @@ class Representation(ABC):
         raise ConfigError(f"{self.name} cannot be evaluated between its samples")
 
     @property
+    def n_tiles(self) -> int:
+        """Parts that are coded apart; 1 where there are no tiles."""
+        return 1
+
+    @property
     def damaged(self) -> tuple[int, ...]:
-        """The numbers of the tiles that cannot be decoded, of a stream that is salvaged."""
+        """The numbers of the tiles that cannot be decoded."""
+        return self.damaged_in(tuple(Window.whole(size) for size in self.spec.grid))
+
+    def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
+        """The numbers of the tiles that windows touch and that cannot be decoded."""
         return ()
 
     @property

@@ -101,6 +101,15 @@ class Chain:
         clipped: NDArray[np.int64] = np.clip(numbers, 0, len(self._groups) - 1)
         return clipped
 
+    @property
+    def n_tiles(self) -> int:
+        """Films have no tiles."""
+        return 1
+
+    def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
+        """No tiles."""
+        return ()
+
     def cost(self) -> Cost:
         """Of the first group's function; the stored numbers are those of that group."""
         return self.function(0).cost()

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
+PHOTO = Path(__file__).parents[2] / "data" / "samples" / "kodim23.png"
+
 
 @pytest.fixture
 def bad(tmp_path, photo):
@@ -116,8 +118,9 @@ def test_an_existing_output_is_refused_before_any_work(run, tmp_path, command):
         (("--seconds", "0:1"), "--seconds is for sound"),
         (("--seconds", "1"), "seconds '1' is not a:b"),
         (("--frames", "0:9"), "--frames is for film, not for image"),
-        (("--tune", "ms-ssim"), "--tune ms-ssim is not supported"),
-        (("--roi", "mask.png"), "--roi mask.png is not supported"),
+        (("--tune", "perceptual"), "tune 'perceptual' is not one of mse, ms-ssim"),
+        (("--tune", "ms-ssim", "--model", "siren"), "ms-ssim is for latentgrid, not for siren"),
+        (("--tune", "ms-ssim", "--roi", str(PHOTO)), "roi and tune ms-ssim contradict each other"),
         (("--device", "cuda"), "device 'cuda' is not one of"),
         (("--backend", "fpga"), "backend fpga is not one of"),
         (("--config", "missing.toml"), "cannot read config missing.toml"),

@@ -65,7 +65,6 @@ def test_a_stream_comes_through_a_pipe(run, photo_stream, tmp_path):
         (("--rate", "8000"), "rate is for audio"),
         (("--seconds", "0:1"), "seconds is for audio"),
         (("--frames", "0:1"), "frames is for video"),
-        (("--salvage",), "--salvage is not supported"),
         (("--format", "gif"), "'.gif' is not one of"),
         (("--format", "wav"), "WAV cannot hold image"),
     ],

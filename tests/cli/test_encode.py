@@ -7,12 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 import inrcodec
+from inrcodec import media
 from inrcodec.cli._request import KEYS, build_request
 from inrcodec.representations import NAMES, by_name
 from inrcodec.request import Measure
+from inrcodec.signal import Signal
 
 
 def test_an_image_becomes_a_stream_that_decodes_to_its_size(run, photo, tmp_path):
@@ -31,7 +34,7 @@ def test_json_of_an_image_names_its_bytes_and_their_parts(run, photo, tmp_path):
     assert fields["psnr_db"] > 10
     assert fields["iterations"] == 20
     assert fields["seconds"] > 0
-    assert fields["model"] in {"siren", "hashgrid"}
+    assert fields["model"] == "latentgrid"
     assert "kbps" not in fields
 
 
@@ -47,6 +50,7 @@ def test_several_inputs_become_one_stream_each(run, photo, sound, tmp_path):
     assert outcome.code == 0
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert [line["input"] for line in lines] == [str(photo), str(sound)]
+    assert [line["model"] for line in lines] == ["latentgrid", "hashgrid"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["photo.inr", "sound.inr"]
 
 
@@ -91,6 +95,21 @@ def test_a_size_is_never_exceeded(run, photo, tmp_path):
     assert outcome.code in (0, 5)
     if outcome.code == 0:
         assert (tmp_path / "p.inr").stat().st_size <= 600
+
+
+def test_a_mask_is_an_image_of_the_same_size(run, photo, sound, tmp_path):
+    for name, size in (("mask.png", (24, 40)), ("other.png", (24, 41))):
+        media.write(Signal.image(np.full(size, 200, np.uint8)), tmp_path / name)
+    arguments = ("encode", photo, "-o", tmp_path / "p.inr", "--iters", 3, "--roi")
+    assert run(*arguments, tmp_path / "mask.png").code == 0
+    assert run("verify", tmp_path / "p.inr").code == 0
+    outcome = run(*arguments, tmp_path / "other.png", "-f")
+    assert outcome.code == 3
+    assert "photo.png: roi of 41 x 24 pixels for an image of 40 x 24" in outcome.stderr
+    assert run(*arguments, "missing.png", "-f").code == 3
+    outcome = run(*arguments, tmp_path / "mask.png", "-f", "--model", "siren")
+    assert outcome.code == 2
+    assert "roi is for latentgrid, not for siren" in outcome.stderr
 
 
 def test_the_same_seed_and_iterations_repeat_a_file(run, photo, tmp_path):
@@ -149,16 +168,32 @@ def test_a_target_on_the_command_line_replaces_that_of_the_config_file(run, phot
     assert outcome.code == 0  # a quality is always reached
 
 
-def test_the_table_of_what_auto_stands_for_applies_and_others_are_passed_over(run, photo, tmp_path):
+@pytest.mark.parametrize(("kind", "model"), [("photo", "latentgrid"), ("sound", "hashgrid")])
+def test_the_table_of_what_auto_stands_for_applies_and_others_are_passed_over(
+    run, request, tmp_path, kind, model
+):
     config, sizes = tmp_path / "c.toml", {}
     for levels in (1, 4):
-        config.write_text(f"iters = 3\n[siren]\nwidth = 6\n[hashgrid]\nlevels = {levels}\n")
+        config.write_text(f"iters = 3\n[siren]\nwidth = 6\n[{model}]\nlevels = {levels}\n")
         stream = tmp_path / f"{levels}.inr"
-        assert run("encode", photo, "-o", stream, "--config", config).code == 0
+        source = request.getfixturevalue(kind)
+        assert run("encode", source, "-o", stream, "--config", config).code == 0
         described = json.loads(run("info", stream, "--json").stdout)
-        assert described["model"] == "hashgrid"
+        assert described["model"] == model
         sizes[levels] = described["n_parameters"]
     assert sizes[1] < sizes[4]
+
+
+def test_one_file_serves_inputs_of_several_kinds_and_their_models_tables_win(
+    run, photo, sound, tmp_path
+):
+    config = tmp_path / "c.toml"
+    config.write_text("iters = 3\n[options]\nlevels = 3\n[hashgrid]\nlevels = 0\n")
+    outcome = run("encode", photo, sound, "-o", f"{tmp_path}/", "--config", config)
+    assert outcome.code == 2
+    assert "sound.wav" in outcome.stderr
+    assert "levels 0 is not" in outcome.stderr
+    assert (tmp_path / "photo.inr").exists()
 
 
 def test_a_preset_on_the_command_line_replaces_iterations_of_the_config_file(tmp_path):
@@ -183,7 +218,10 @@ def test_every_key_and_every_field_of_a_config_is_documented():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour = 1", "'colour' is not one of model, preset, time, iters, seed, group, no_verify"),
+        (
+            "colour = 1",
+            "'colour' is not one of model, preset, time, iters, seed, tune, group",
+        ),
         ("iterations = 3", "'iterations' is not one of"),
         ("iters = 'many'", "iters 'many' has the wrong type"),
         ("no_verify = 1", "no_verify 1 has the wrong type"),
@@ -195,7 +233,9 @@ def test_every_key_and_every_field_of_a_config_is_documented():
         ("quality = 5\nbpp = 1", "quality and bpp contradict"),
         ("options = 3", "'options' is a table"),
         ("siren = 3", "'siren' is a table"),
-        ("[options]\nwidht = 3", "widht"),
+        ("[options]\nwidht = 3", "latentgrid does not take all of widht"),
+        ("[latentgrid]\nwidth = 3", "latentgrid does not take all of width"),
+        ("model = 'siren'\n[siren]\ntile = 64", "siren does not take all of tile"),
         ("model = ", "is not TOML"),
     ],
 )

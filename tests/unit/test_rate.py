@@ -136,8 +136,14 @@ def test_a_result_tells_of_its_own_file() -> None:
     assert result.seconds > 0.0
 
 
-def test_auto_names_the_model_that_it_took() -> None:
-    assert encode(photograph(), model="auto", iterations=1).model in MODELS
+def test_auto_chooses_by_the_kind_of_signal_and_names_the_model_that_it_took() -> None:
+    spectrum = Signal.image(np.zeros((6, 5, 17), np.uint8))
+    plane = Signal.array(photograph().samples[..., 0])
+    for signal, model in (
+        *((photograph(), "latentgrid"), (spectrum, "hashgrid")),
+        *((speech(), "hashgrid"), (plane, "hashgrid")),
+    ):
+        assert encode(signal, model="auto", iterations=1).model == model
 
 
 @both_models

@@ -50,7 +50,8 @@ def test_the_commands_run(tmp_path: Path, environment: dict[str, str]) -> None:
         )
         allowed = (0, NOT_REACHED) if command[0] == "encode" else (0,)
         assert done.returncode in allowed, done.stderr
-    assert inrcodec.read(tmp_path / "head.png").spec.grid == (480, 640)
+    assert inrcodec.read(tmp_path / "head.png").spec.grid == (120, 160)
+    assert inrcodec.read(tmp_path / "large.png").spec.grid == (480, 640)
     assert inrcodec.read(tmp_path / "speech.wav").spec.sample_rate == 48000
 
 

@@ -113,6 +113,7 @@ class CoordinateRepresentation(Representation):
         *,
         base: Self | None = None,
         salvage: bool = False,
+        starts: Mapping[int, int] | None = None,
     ) -> Self:
         """The inverse of `pack`. Raises BitstreamError."""
         before = None if base is None else base.packed.alone()

@@ -88,8 +88,7 @@ def _decode_natively(
         raise wrong_end(data) if end == _WRONG_END else no_encoder_writes()
     parts = np.split(values, np.cumsum([grid.n_values for grid in shape.grids])[:-1])
     return tuple(
-        part.reshape(grid.height, grid.width)
-        for grid, part in zip(shape.grids, parts, strict=True)
+        part.reshape(grid.height, grid.width) for grid, part in zip(shape.grids, parts, strict=True)
     )
 
 

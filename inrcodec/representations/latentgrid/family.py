@@ -55,10 +55,13 @@ class LatentGrid(Representation):
     name = "latentgrid"
     Config = LatentGridConfig
     sized_by_goal = False
+    continuous = False
+    honours = frozenset({"roi", "ms-ssim"})
 
     spec: SignalSpec
     model: LatentModel
     payloads: tuple[bytes | None, ...] = ()
+    starts: Mapping[int, int] = field(default_factory=dict)
     fitted: Fitted | None = None
     salvage: bool = False
     _decoded: dict[int, LatentTile] = field(default_factory=dict, repr=False)
@@ -113,6 +116,7 @@ class LatentGrid(Representation):
         *,
         base: Self | None = None,
         salvage: bool = False,
+        starts: Mapping[int, int] | None = None,
     ) -> Self:
         """The inverse of `pack`; tiles are decoded when they are used. Raises BitstreamError."""
         reader = ByteReader(require_section(sections, SectionId.MODEL), name="MODEL")
@@ -126,7 +130,8 @@ class LatentGrid(Representation):
             for number, key in enumerate(keys):
                 if key not in sections:
                     raise CorruptError(f"tile {number} of {n_tiles} is missing")
-        return cls(spec, model, tuple(sections.get(key) for key in keys), salvage=salvage)
+        payloads = tuple(sections.get(key) for key in keys)
+        return cls(spec, model, payloads, starts or {}, salvage=salvage)
 
     # --- tiles -----------------------------------------------------------------------------------
 
@@ -140,13 +145,20 @@ class LatentGrid(Representation):
         payload = self.payloads[tile.number]
         if payload is None:
             raise CorruptError(f"tile {tile.number} is damaged")
-        decoded = LatentTile.from_bytes(
-            payload, self.model.shape_of(tile), name=f"tile {tile.number}"
-        )
+        decoded = self._read(payload, tile)
         if (1 + len(self._decoded)) * decoded.shape.n_latents > _KEPT_LATENTS:
             self._decoded.clear()
         self._decoded[tile.number] = decoded
         return decoded
+
+    def _read(self, payload: bytes, tile: Tile) -> LatentTile:
+        start = self.starts.get(tile_key(tile.number), 0)
+        try:
+            return LatentTile.from_bytes(payload, self.model.shape_of(tile), start=start)
+        except BitstreamError as error:
+            where = start if error.offset is None else error.offset
+            message = f"tile {tile.number} is damaged: {error.reason}"
+            raise CorruptError(message, offset=where) from None
 
     def _is_sound(self, tile: Tile) -> bool:
         try:
@@ -166,9 +178,13 @@ class LatentGrid(Representation):
         return np.full(shape, 1 << PIXEL_BITS - 1, np.int32)
 
     @property
-    def damaged(self) -> tuple[int, ...]:
-        """The numbers of the tiles that cannot be decoded."""
-        tiles = tuple(self.model.tiling.tiles())
+    def n_tiles(self) -> int:
+        """Tiles of the whole image."""
+        return self.model.tiling.n_tiles
+
+    def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
+        """The numbers of the tiles that windows touch and that cannot be decoded."""
+        tiles = tuple(self._touched(*self._spans(windows)))
         with ThreadPoolExecutor(kernels.threads()) as pool:
             sound = list(pool.map(self._is_sound, tiles))
         return tuple(tile.number for tile, good in zip(tiles, sound, strict=True) if not good)
@@ -181,9 +197,7 @@ class LatentGrid(Representation):
         Only the tiles that the windows touch are decoded, on all cores. Raises ConfigError for
         windows of another size than the image.
         """
-        rows, columns = (
-            self._span(w, size) for w, size in zip(windows, self.spec.grid, strict=True)
-        )
+        rows, columns = self._spans(windows)
         sums = np.zeros((len(rows), len(columns), self.spec.channels), np.int32)
         turn = Lock()
 
@@ -200,12 +214,13 @@ class LatentGrid(Representation):
             list(pool.map(add, self._touched(rows, columns)))
         return _values(sums, self.model.tiling.unit)
 
-    def _span(self, window: Window, size: int) -> range:
-        """The samples of a window. Raises ConfigError unless they are coded ones."""
-        start = int(window.start)
-        if window.size != size or window.start != start:
-            raise ConfigError("latentgrid is decoded at the size that is coded, not between")
-        return range(start, start + window.count)
+    def _spans(self, windows: tuple[Window, ...]) -> tuple[range, range]:
+        """The rows and columns of windows. Raises ConfigError unless they are coded ones."""
+        spans = [range(int(w.start), int(w.start) + w.count) for w in windows]
+        for window, span, size in zip(windows, spans, self.spec.grid, strict=True):
+            if window.size != size or window.start != span.start:
+                raise ConfigError("latentgrid is decoded at the size that is coded, not between")
+        return spans[0], spans[1]
 
     def _touched(self, rows: range, columns: range) -> Iterator[Tile]:
         for tile in self.model.tiling.tiles():

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from inrcodec import kernels
 from inrcodec.container import DecodeLimits
 from inrcodec.errors import ConfigError, SignalError
+from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
@@ -135,16 +136,25 @@ class _ImageFit:
         samples = self._signal.samples[slice(*tile.rows), slice(*tile.columns)]
         pixels = torch.from_numpy(spec.to_unit(samples)).permute(2, 0, 1).contiguous()
         offsets = torch.tensor(self._output.offsets) / CHANNEL_UNIT
-        weights = None
-        if spec.channels in (2, 4) and self._config.alpha_weight != 1.0:
-            weights = torch.ones(spec.channels, 1, 1)
-            weights[-1] = self._config.alpha_weight
         return Target(
             pixels=pixels,
-            weights=weights,
+            weights=self._weights(tile),
             offsets=offsets[:, None, None],
             scale=self._output.scale / CHANNEL_UNIT,
+            similarity=MultiscaleSimilarity(pixels) if self._goal.tune == "ms-ssim" else None,
         )
+
+    def _weights(self, tile: Tile) -> torch.Tensor | None:
+        """What the errors of the pixels, and of their channels, count; None: all the same."""
+        weights, channels = None, self._signal.spec.channels
+        if self._goal.weights is not None:
+            part = self._goal.weights[slice(*tile.rows), slice(*tile.columns)]
+            weights = torch.tensor(part)[None]
+        if channels in (2, 4) and self._config.alpha_weight != 1.0:
+            by_channel = torch.ones(channels, 1, 1)
+            by_channel[-1] = self._config.alpha_weight
+            weights = by_channel if weights is None else weights * by_channel
+        return weights
 
     def _model_of(self, size: int) -> LatentModel:
         first = next(self._tiling.tiles())
@@ -243,12 +253,16 @@ class _ImageFit:
     # --- what comes of it ------------------------------------------------------------------------
 
     def report(self, clock: Clock) -> Step:
-        """Where the fit stands; bytes are unknown (NaN) until weights are rounded."""
+        """Where the fit stands; bytes are unknown (NaN) until weights are rounded.
+
+        So is the PSNR of a fit that makes something else than the MSE small.
+        """
+        mse = self._mse(self._last) if self._goal.tune == "mse" else math.nan
         rounded = moment_of(clock.fraction, resumed=self._resumed).weights_rounded
         return Step(
             iteration=clock.iterations,
             fraction=clock.fraction,
-            psnr_db=-10.0 * math.log10(max(self._mse(self._last), 1e-20)),
+            psnr_db=-10.0 * math.log10(max(mse, 1e-20)),
             n_bytes=self._last.bits / 8.0 if rounded else math.nan,
             seconds_left=clock.seconds_left,
         )

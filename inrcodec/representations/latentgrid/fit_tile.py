@@ -19,11 +19,19 @@ from torch import Tensor
 
 from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
 from inrcodec.kernels import LatentShape, Weight, latent_bits, latent_pixels
+from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.pack import LatentTile
 from inrcodec.representations.latentgrid.schedule import GAIN, Moment
 
-__all__ = ["Measured", "Target", "TileFit", "TileState"]
+__all__ = ["UNLIKENESS", "Measured", "Target", "TileFit", "TileState"]
+
+UNLIKENESS: Final = 0.03
+"""The mean square error that 1 - MS-SSIM = 1 counts as.
+
+So chosen that a lambda makes files about as large whichever of the two is made small: of two parts
+of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.0003 to 0.004.
+"""
 
 _STEP_RATE: Final = 0.02
 _FIRST_STEP: Final = 0.5  # of the spread of a group of weights
@@ -52,16 +60,21 @@ class Target:
     """What a tile is fitted to: `pixels` [channels, height, width] on the [0, 1] scale.
 
     `weights`, broadcast to that, are what the error of each sample counts. A pixel is offset +
-    scale x what the networks put out.
+    scale x what the networks put out. With a `similarity` to the pixels, it is what counts.
     """
 
     pixels: Tensor
     weights: Tensor | None
     offsets: Tensor
     scale: float
+    similarity: MultiscaleSimilarity | None = None
 
     def error(self, outputs: Tensor) -> Tensor:
-        """The sum of weighted squared errors."""
+        """The sum of weighted squared errors, or of what a lack of similarity counts."""
+        if self.similarity is not None:
+            unlike = 1.0 - self.similarity(self.offsets + outputs * self.scale)
+            counted = unlike if self.weights is None else unlike * self.weights.flatten()
+            return counted.sum() * (UNLIKENESS * self.pixels[0].numel())
         errors = torch.addcmul(self.offsets - self.pixels, outputs, torch.tensor(self.scale))
         squares = errors.square()
         return (squares if self.weights is None else squares * self.weights).sum()

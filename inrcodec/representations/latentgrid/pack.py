@@ -152,9 +152,9 @@ class LatentTile:
         return head.to_bytes() + words + latents
 
     @staticmethod
-    def from_bytes(payload: bytes, shape: LatentShape, name: str) -> LatentTile:
-        """The inverse of `to_bytes`; `name` begins the messages. Raises BitstreamError."""
-        reader = ByteReader(payload, name=name)
+    def from_bytes(payload: bytes, shape: LatentShape, *, start: int = 0) -> LatentTile:
+        """The inverse of `to_bytes`; `start`: where it is in the file. Raises BitstreamError."""
+        reader = ByteReader(payload, name="it", base=start)
         heads = [(reader.u8(), Table.read(reader)) for _ in shape.groups]
         maxima = [reader.varint(MAX_DEVIATE) for _ in shape.grids]
         decoder = SymbolDecoder(reader.take(reader.varint()))
