@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -255,7 +256,7 @@ def read_run(
     psnr_db = metrics.psnr_db(source, decoded)
     if abs(psnr_db - float(stated["psnr_db"])) > LARGEST_DIFFERENCE_DB:
         raise SystemExit(f"{run} states {stated['psnr_db']} dB of its source, not {psnr_db:.4f}")
-    asked = float(stated["lmbda"]), int(encoder["itr"])
+    asked = float(stated["lmbda"]), iterations_of(run / "0000-param.txt")
     if asked != (point.lam, point.iterations):
         raise SystemExit(f"{run} is of lambda and iterations {asked}")
     network_bytes = round(float(encoder["nn_bpp"]) * source.spec.n_points / 8.0)
@@ -267,6 +268,12 @@ def table(path: Path) -> dict[str, str]:
     """Heads and values of the two lines of a table of Cool-chic's."""
     heads, values = path.read_text().splitlines()[:2]
     return dict(zip(heads.split(), values.split(), strict=True))
+
+
+def iterations_of(path: Path) -> int:
+    """What a run was told, as it writes its options down."""
+    found = re.search(r"\bn_itr=(\d+)", path.read_text())
+    return int(found[1]) if found else 0
 
 
 def seconds_of(path: Path, name: str) -> float | None:
