@@ -86,14 +86,15 @@ def kodak(rows: list[CsvRow], options: argparse.Namespace) -> Iterator[str]:
     link = os.path.relpath(picture, options.into.parent if options.into else Path("docs"))
     yield f"![quality over rate, and bytes beside Cool-chic's]({link})\n"
     yield from latent_tables.origin(rows)
-    yield f"\nBeside {PEER} at the same lambdas; J = MSE + lambda x bpp.\n"
+    yield f"\nBeside {PEER} as published, at the same lambdas; J = MSE + lambda x bpp, a ratio.\n"
     yield from image_table(ours, peer)
     yield ""
-    few = difference(whole, mean_curve(peer, complete(peer)[0], lambdas))
-    yield mean_text(len(images), len(lambdas), few)
-    yield ""
-    yield from mean_table(mine, same, whole, curves=curves, n_images=len(images))
-    yield ""
+    if len(lambdas) > 1:
+        few = difference(whole, mean_curve(peer, complete(peer)[0], lambdas))
+        yield mean_text(len(images), len(lambdas), few)
+        yield ""
+        yield from mean_table(mine, same, whole, curves=curves, n_images=len(images))
+        yield ""
     yield from latent_tables.bytes_table(rows)
 
 
