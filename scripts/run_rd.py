@@ -24,15 +24,16 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import rd_baselines
 from latent_bytes import LatentBytes
 from rd_models import MODELS
+from rd_rows import Job, LambdaRow, Row, job_of
 from rd_sets import SETS, Set, centre
-from rows import CsvRow, Origin, append, now, read_rows, use_threads
+from rows import Origin, append, now, read_rows, use_threads
 
 from inrcodec import codec, kernels, metrics
 from inrcodec.errors import InrcodecError
@@ -40,53 +41,6 @@ from inrcodec.film import FramesOfSignal, encode_film
 from inrcodec.rate import encode_to_target
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Kind, Signal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measurement. Times are wall seconds; None: the measure does not apply."""
-
-    file: str
-    model: str
-    target: str
-    n_bytes: int
-    bpp: float | None
-    kbps: float | None
-    psnr_db: float
-    snr_db: float | None
-    encode_s: float
-    decode_s: float
-    iterations: int
-    budget_s: float
-    threads: int
-    reached: bool
-    commit: str
-    machine: str
-    date: str
-    command: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LambdaRow(Row):
-    """A measurement at a lambda; `crop`: rows and columns of the middle, 0 for the whole."""
-
-    crop: int
-    budget_iterations: int
-    j: float
-    network_bytes: int
-    latent_bytes: int
-    macs_per_point: float
-
-
-class Job(NamedTuple):
-    """What a row is of. The budget of a baseline is 0, as is what is not limited."""
-
-    file: str
-    model: str
-    target: str
-    budget_s: float
-    budget_iterations: int = 0
-    crop: int = 0
 
 
 class Coded(NamedTuple):
@@ -173,12 +127,6 @@ def jobs(chosen: Set, options: argparse.Namespace) -> Iterator[Job]:
         target = f"{rate:g} {chosen.measure}"
         for file in options.files:
             yield from (Job(file, model, target, *budgets) for model in models)
-
-
-def job_of(row: CsvRow) -> Job:
-    """What a row that exists is of."""
-    budgets = float(row["budget_s"]), int(row.get("budget_iterations") or 0)
-    return Job(row["file"], row["model"], row["target"], *budgets, int(row.get("crop") or 0))
 
 
 def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> tuple[Row, bytes]:

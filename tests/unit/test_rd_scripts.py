@@ -26,6 +26,7 @@ try:
     import latent_curves
     import latent_tables
     import measure_seams
+    import rd_rows
     import rd_sets
     import rows
     import run_rd
@@ -46,7 +47,7 @@ def test_a_crop_is_of_the_middle() -> None:
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def lambda_row(**changes: object) -> run_rd.LambdaRow:
+def lambda_row(**changes: object) -> rd_rows.LambdaRow:
     fields: dict[str, object] = {
         "file": "kodim01",
         "model": "latentgrid",
@@ -73,20 +74,20 @@ def lambda_row(**changes: object) -> run_rd.LambdaRow:
         "latent_bytes": 23600,
         "macs_per_point": 1932.0,
     }
-    return run_rd.LambdaRow(**{**fields, **changes})  # type: ignore[arg-type]
+    return rd_rows.LambdaRow(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def test_rows_of_other_budgets_and_crops_are_other_jobs(tmp_path: Path) -> None:
     changes = ({}, {"crop": 256}, {"budget_iterations": 500}, {"budget_s": 9.0}, {"model": "x"})
     for change in changes:
         rows.append(tmp_path / "rows.csv", lambda_row(**change))
-    jobs = [run_rd.job_of(row) for row in rows.read_rows(tmp_path / "rows.csv")]
-    assert jobs[0] == run_rd.Job("kodim01", "latentgrid", "0.004 lambda", 0.0, 2000, 0)
+    jobs = [rd_rows.job_of(row) for row in rows.read_rows(tmp_path / "rows.csv")]
+    assert jobs[0] == rd_rows.Job("kodim01", "latentgrid", "0.004 lambda", 0.0, 2000, 0)
     assert len(set(jobs)) == len(changes)
 
 
 def test_rows_without_the_columns_of_lambdas_still_count_as_done() -> None:
-    done = {run_rd.job_of(row) for row in rows.read_rows(ROOT / "data" / "rd" / "images.csv")}
+    done = {rd_rows.job_of(row) for row in rows.read_rows(ROOT / "data" / "rd" / "images.csv")}
     chosen = rd_sets.SETS["images"]
     options = argparse.Namespace(
         models=["jpeg", "hashgrid"], files=chosen.files, rates=(0.16, 0.3, 0.6), seconds=25.0
