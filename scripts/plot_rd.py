@@ -40,6 +40,7 @@ LINES = {
     "hashgrid": ("tab:red", "o-"),
     "simplexgrid": ("tab:orange", "v-"),
     "simplexgrid-skewed": ("tab:brown", "<-"),
+    "latentgrid": ("tab:pink", "P-"),
     "jpeg": ("0.35", "^--"),
     "mp3": ("0.35", "^--"),
     "x264": ("0.35", "^--"),

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 from make_film_sample import scaled
+from rd_models import NETWORKS
 
 from inrcodec import media
 from inrcodec.signal import Metadata, Signal
@@ -20,22 +21,41 @@ FILM_FRAMES, FILM_WIDTH, FILM_HEIGHT = 32, 640, 360
 class Set:
     """Files by the names that stand in rows, and what is asked for by default.
 
-    `settings` are the values of the baseline's one option, `seconds` the budget of an encode.
+    `rates` are values of `measure`, `seconds` and `iterations` the budget of an encode (0: not
+    limited), `settings` the values of the one option of the `baseline`, if there is one.
     """
 
     read: Callable[[Path, str], Signal]
     files: tuple[str, ...]
-    measure: Literal["bpp", "kbps"]
+    measure: Literal["bpp", "kbps", "lambda"]
     rates: tuple[float, ...]
-    seconds: float
-    baseline: str
-    settings: tuple[str, ...]
+    seconds: float = 0.0
+    iterations: int = 0
+    models: tuple[str, ...] = tuple(NETWORKS)
+    baseline: str = ""
+    settings: tuple[str, ...] = ()
     decodes: int
 
 
 def read_image(data: Path, name: str) -> Signal:
     """A photograph of the Kodak set."""
     return media.read(data / "kodak" / f"{name}.png")
+
+
+def read_photo(data: Path, name: str) -> Signal:
+    """A larger photograph."""
+    return media.read(data / "photo" / f"{name}.png")
+
+
+def centre(signal: Signal, side: int) -> Signal:
+    """The `side` x `side` pixels in the middle of an image; all of it for a side of 0."""
+    if side == 0:
+        return signal
+    height, width = signal.spec.grid
+    if min(height, width) < side:
+        raise SystemExit(f"an image of {height} x {width} has no crop of {side} x {side}")
+    top, left = (height - side) // 2, (width - side) // 2
+    return Signal.image(signal.samples[top : top + side, left : left + side].copy())
 
 
 def read_sound(data: Path, name: str) -> Signal:
@@ -54,6 +74,9 @@ def read_film(data: Path, name: str) -> Signal:
         spec = replace(film.spec, grid=(FILM_FRAMES, FILM_HEIGHT, FILM_WIDTH))
     return Signal(samples=np.stack(frames), spec=spec, metadata=Metadata())
 
+
+KODAK = tuple(f"kodim{number:02d}" for number in range(1, 25, 2))
+LAMBDAS = (0.004, 0.001, 0.02, 0.0004, 0.0001)  # those of Cool-chic's results
 
 FILM = f"bunny_{FILM_WIDTH}x{FILM_HEIGHT}_{FILM_FRAMES}"
 
@@ -86,6 +109,32 @@ SETS = {
         seconds=100.0,
         baseline="x264",
         settings=tuple(f"crf{crf}" for crf in (45, 40, 35, 30, 25, 20, 15, 10)),
+        decodes=1,
+    ),
+    "kodak": Set(
+        read=read_image,
+        files=KODAK,
+        measure="lambda",
+        rates=LAMBDAS,
+        iterations=2000,
+        models=("latentgrid",),
+        decodes=1,
+    ),
+    "photos": Set(
+        read=read_photo,
+        files=(
+            "977d69628a8fed178d55399007f29ea8",
+            "amy-zhang-15940",
+            "flower_foveon",
+            "flowers_08",
+            "schicka-307",
+            "todd-quackenbush-222",
+            "wikipedia-photos_001",
+        ),
+        measure="lambda",
+        rates=LAMBDAS,
+        iterations=2000,
+        models=("latentgrid",),
         decodes=1,
     ),
 }

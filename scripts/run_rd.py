@@ -1,34 +1,39 @@
 """Measure rate and distortion: one row per file, model and target, appended when it is done.
 
     python scripts/run_rd.py DATA --set images --rows data/rd/images.csv
+    python scripts/run_rd.py DATA --set kodak --iterations 2000 --rows data/rd/kodak.csv
 
-DATA is a folder with kodak/kodimNN.png, audio/NAME.wav and video/bigbuckbunny.mp4; `rd_sets.py`
-says which of them, and the rates. A row that exists is skipped, so a run can be broken off and
-taken up again; the rows of the first rate come first, after those of the baselines. Bytes are the
-length of the file; quality is that of the decoded file. Films count the mean PSNR of their frames,
-sounds their PSNR with a peak of 2, as papers on such functions do, and their SNR. `rd_baselines.py`
-says how JPEG, MP3 and x264 are measured.
+DATA is a folder with kodak/kodimNN.png, photo/NAME.png, audio/NAME.wav and video/bigbuckbunny.mp4;
+`rd_sets.py` says which of them, and the rates; `rd_models.py` the names of models. A row that
+exists is skipped, so a run can be broken off and taken up again; the rows of the first rate come
+first, after those of the baselines. Bytes are the length of the file; quality is that of the
+decoded file. Films count the mean PSNR of their frames, sounds their PSNR with a peak of 2, as
+papers on such functions do, and their SNR. `rd_baselines.py` says how JPEG, MP3 and x264 are
+measured.
+
+The sets kodak and photos are asked for lambdas. They have a budget of iterations, and of seconds
+too if that is given; with --crop they are cut to the middle of each image. Their rows have more
+columns: `j` is MSE + lambda x bpp, of samples in [0, 1]; `network_bytes` are those of the tiles
+that are no words of latents, which are `latent_bytes`.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import platform
-import shlex
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import rd_baselines
-from rd_sets import SETS, Set
+from latent_bytes import LatentBytes
+from rd_models import MODELS
+from rd_rows import Job, LambdaRow, Row, job_of
+from rd_sets import SETS, Set, centre
+from rows import Origin, append, now, read_rows, use_threads
 
 from inrcodec import codec, kernels, metrics
 from inrcodec.errors import InrcodecError
@@ -37,85 +42,43 @@ from inrcodec.rate import encode_to_target
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Kind, Signal
 
-MODELS: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "siren": ("siren", {}),
-    "spder": ("spder", {}),
-    "hashgrid": ("hashgrid", {}),
-    "simplexgrid": ("simplexgrid", {}),
-    "simplexgrid-skewed": ("simplexgrid", {"skewed": True}),
-}
-SOURCES = ("inrcodec", "cuda_ext", "scripts")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measurement. Times are wall seconds; None: the measure does not apply."""
-
-    file: str
-    model: str
-    target: str
-    n_bytes: int
-    bpp: float | None
-    kbps: float | None
-    psnr_db: float
-    snr_db: float | None
-    encode_s: float
-    decode_s: float
-    iterations: int
-    budget_s: float
-    threads: int
-    reached: bool
-    commit: str
-    machine: str
-    date: str
-    command: str
-
-
-class Job(NamedTuple):
-    """What a row is of. The budget of a baseline is 0."""
-
-    file: str
-    model: str
-    target: str
-    budget_s: float
-
-
-class Origin(NamedTuple):
-    """Where rows come from, found when the run begins."""
-
-    commit: str
-    machine: str
-    command: str
-
 
 class Coded(NamedTuple):
-    """A file that was made, and how it is read."""
+    """A file that was made, and how it is read; `data` are its bytes if it is one of ours."""
 
     n_bytes: int
     encode_s: float
     decode: Callable[[], Signal]
     iterations: int
     reached: bool
+    data: bytes = b""
 
 
 def main() -> int:
     """Measure what is missing. 1 if something could not be measured."""
     options = parse_arguments()
-    chosen, origin, failed = SETS[options.set], origin_of(options), False
-    done = set(read_jobs(options.rows))
+    use_threads(options.threads)
+    names = {options.data: "DATA", options.rows: f"data/rd/{options.rows.name}"}
+    origin = Origin.here({**names, options.keep: "FOLDER"})
+    chosen, failed = SETS[options.set], False
+    done = {job_of(row) for row in read_rows(options.rows)}
     signals: dict[str, Signal] = {}
     for job in jobs(chosen, options):
         if job in done:
             continue
         if job.file not in signals:
-            signals[job.file] = chosen.read(options.data, job.file)
+            signals[job.file] = centre(chosen.read(options.data, job.file), job.crop)
         try:
-            row = measure(signals[job.file], job, chosen, origin)
+            row, data = measure(signals[job.file], job, chosen, origin)
         except InrcodecError as error:
             print(f"{job.file} {job.model} {job.target}: {error}", file=sys.stderr, flush=True)
             failed = True
             continue
         append(options.rows, row)
+        if options.keep and data:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            name = f"{job.file}-{job.model}-{job.target.replace(' ', '-')}.inr"
+            (options.keep / name).write_bytes(data)
         rate = f"{row.bpp:.4f} bpp" if row.kbps is None else f"{row.kbps:.2f} kbps"
         quality = row.psnr_db if row.snr_db is None else row.snr_db
         print(f"{job.file} {job.model} {job.target}: {rate} {quality:.2f} dB", flush=True)
@@ -130,17 +93,26 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=Path, required=True, help="CSV to append to")
     parser.add_argument("--files", nargs="+", help="names, with or without suffix")
     parser.add_argument("--models", nargs="+", choices=[*MODELS, *rd_baselines.ENCODERS])
-    parser.add_argument("--rates", nargs="+", type=float, help="bpp, of sounds kbps")
+    parser.add_argument("--rates", nargs="+", type=float, help="bpp, of sounds kbps; or lambdas")
     parser.add_argument("--seconds", type=float, help="for each encode")
+    parser.add_argument("--iterations", type=int, help="of each encode; for lambdas")
+    parser.add_argument("--crop", type=int, default=0, metavar="SIDE", help="for lambdas")
+    parser.add_argument("--threads", type=int, help="of an encode")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for the files that are made")
     options = parser.parse_args()
     chosen = SETS[options.set]
     options.files = [Path(name).stem for name in options.files or chosen.files]
-    options.models = options.models or [chosen.baseline, *MODELS]
+    options.models = options.models or [name for name in (chosen.baseline, *chosen.models) if name]
     options.rates = options.rates or chosen.rates
     options.seconds = chosen.seconds if options.seconds is None else options.seconds
-    strange = set(options.models) - {chosen.baseline, *MODELS}
+    strange = {name for name in options.models if name not in MODELS} - {chosen.baseline}
     if strange:
         parser.error(f"{', '.join(strange)} is not for {options.set}")
+    if chosen.measure == "lambda":
+        if options.iterations is None:
+            options.iterations = chosen.iterations
+    elif options.iterations or options.crop:
+        parser.error(f"--iterations and --crop are not for {options.set}")
     return options
 
 
@@ -150,14 +122,15 @@ def jobs(chosen: Set, options: argparse.Namespace) -> Iterator[Job]:
         for file in options.files:
             yield from (Job(file, chosen.baseline, one, 0.0) for one in chosen.settings)
     models = [model for model in options.models if model in MODELS]
+    budgets = options.seconds, options.iterations or 0, options.crop
     for rate in options.rates:
         target = f"{rate:g} {chosen.measure}"
         for file in options.files:
-            yield from (Job(file, model, target, options.seconds) for model in models)
+            yield from (Job(file, model, target, *budgets) for model in models)
 
 
-def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> Row:
-    """Encode, decode, compare."""
+def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> tuple[Row, bytes]:
+    """Encode, decode, compare. The row, and the file if it is one of ours."""
     coded = encode(signal, job)
     decode_s = []
     for _ in range(chosen.decodes):
@@ -167,7 +140,7 @@ def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> Row:
     kind, spec = signal.spec.kind, signal.spec
     psnr_db = metrics.film_psnr_db if kind is Kind.VIDEO else metrics.psnr_db
     of_sound = kind is Kind.AUDIO and spec.seconds is not None
-    return Row(
+    row = Row(
         file=job.file,
         model=job.model,
         target=job.target,
@@ -184,8 +157,25 @@ def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> Row:
         reached=coded.reached,
         commit=origin.commit,
         machine=origin.machine,
-        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        date=now(),
         command=origin.command,
+    )
+    if chosen.measure == "lambda":
+        row = at_lambda(row, job, coded.data, metrics.mse(signal, decoded, unit=255.0))
+    return row, coded.data
+
+
+def at_lambda(row: Row, job: Job, data: bytes, mse: float) -> LambdaRow:
+    """The same row with what is known of a latent grid that was fitted at a lambda."""
+    of, counts = codec.unpack(data)[1], LatentBytes.of(data)
+    return LambdaRow(
+        **asdict(row),
+        crop=job.crop,
+        budget_iterations=job.budget_iterations,
+        j=round(mse + float(job.target.split()[0]) * 8.0 * row.n_bytes / of.spec.n_points, 9),
+        network_bytes=counts.networks,
+        latent_bytes=counts.latents,
+        macs_per_point=round(of.cost().macs_per_point, 1),
     )
 
 
@@ -196,62 +186,24 @@ def encode(signal: Signal, job: Job) -> Coded:
         return Coded(made.n_bytes, made.encode_s, made.decode, 0, True)
     model, fields = MODELS[job.model]
     value, measure = job.target.split()
-    target = Target(measure, float(value))
-    request = EncodeRequest(model=model, target=target, seconds=job.budget_s, options=fields)
+    request = EncodeRequest(
+        model=model,
+        target=Target(measure, float(value)),
+        seconds=job.budget_s or None,
+        iterations=job.budget_iterations or None,
+        options=fields,
+    )
     began = time.monotonic()
     if signal.spec.kind is Kind.VIDEO:
         result = encode_film(FramesOfSignal(signal), request, started=began)
     else:
         result = encode_to_target(signal, request, started=began)
     encode_s, data = time.monotonic() - began, result.data
-    return Coded(len(data), encode_s, lambda: codec.decode(data), result.iterations, result.reached)
 
+    def decode() -> Signal:
+        return codec.decode(data)
 
-# --- rows ----------------------------------------------------------------------------------------
-
-
-def origin_of(options: argparse.Namespace) -> Origin:
-    """The commit, marked if its code was changed, the machine, and the command with DATA."""
-    short = {str(options.data): "DATA", str(options.rows): f"data/rd/{options.rows.name}"}
-    words = [short.get(word, word) for word in sys.argv[1:]]
-    dirty = "-dirty" if git("status", "--porcelain", "--", *SOURCES) else ""
-    commit = git("rev-parse", "--short", "HEAD") + dirty
-    return Origin(commit, machine(), shlex.join(["scripts/run_rd.py", *words]))
-
-
-def git(*words: str) -> str:
-    """What git says of this checkout; nothing where there is none."""
-    line = ["git", "-C", str(Path(__file__).resolve().parents[1]), *words]
-    return subprocess.run(line, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def machine() -> str:
-    """The processor and the number of cores."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text().splitlines()
-        cpu = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), cpu)
-    return f"{cpu}, {os.cpu_count()} cores"
-
-
-def read_jobs(path: Path) -> Iterator[Job]:
-    """What the rows that exist are of."""
-    if path.exists():
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                yield Job(row["file"], row["model"], row["target"], float(row["budget_s"]))
-
-
-def append(path: Path, row: Row) -> None:
-    """Add one row, and the head before the first."""
-    values = asdict(row)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(values))
-        if new:
-            writer.writeheader()
-        writer.writerow(values)
+    return Coded(len(data), encode_s, decode, result.iterations, result.reached, data)
 
 
 if __name__ == "__main__":

@@ -167,3 +167,18 @@ class LatentTile:
         weights = fixed_weights(shape, symbols, indices)
         grids = decode_latents(reader.take(reader.bytes_left), shape, weights, maxima)
         return LatentTile(shape, indices, symbols, grids)
+
+    @staticmethod
+    def byte_counts(payload: bytes, shape: LatentShape) -> tuple[int, int]:
+        """Bytes of a payload that are of its networks, and those that are the words of its latents.
+
+        Whatever is not such a word counts as of the networks. Raises BitstreamError.
+        """
+        reader = ByteReader(payload, name="tile")
+        for _ in shape.groups:
+            reader.u8()
+            Table.read(reader)
+        for _ in shape.grids:
+            reader.varint(MAX_DEVIATE)
+        reader.take(reader.varint())
+        return len(payload) - reader.bytes_left, reader.bytes_left
