@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "grid_kernels.h"
+#include "latent_fit_kernels.h"
 #include "mlp_kernels.h"
 #include "quantize_kernels.h"
 
@@ -23,5 +24,6 @@ void use_instruction_set(const std::string& name);
 const GridKernels& grid_kernels();
 const MlpKernels& mlp_kernels();
 const QuantizeKernels& quantize_kernels();
+const FitKernels& fit_kernels();
 
 }  // namespace inrcodec

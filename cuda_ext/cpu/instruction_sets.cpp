@@ -11,6 +11,7 @@ struct Variant {
     const GridKernels* grid;
     const MlpKernels* mlp;
     const QuantizeKernels* quantize;
+    const FitKernels* fit;
     bool (*runs_here)();
 };
 
@@ -30,10 +31,13 @@ bool has_avx512() {
 #endif
 
 constexpr Variant kVariants[] = {
-    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline, always},
+    {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline,
+     &kFitKernelsBaseline, always},
 #if defined(INRCODEC_X86_VARIANTS)
-    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, has_avx2},
-    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512, has_avx512},
+    {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, &kFitKernelsAvx2,
+     has_avx2},
+    {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512, &kFitKernelsAvx512,
+     has_avx512},
 #endif
 };
 
@@ -82,6 +86,10 @@ const MlpKernels& mlp_kernels() {
 
 const QuantizeKernels& quantize_kernels() {
     return *chosen().load()->quantize;
+}
+
+const FitKernels& fit_kernels() {
+    return *chosen().load()->fit;
 }
 
 }  // namespace inrcodec

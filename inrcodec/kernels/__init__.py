@@ -43,6 +43,7 @@ __all__ = [
     "backend",
     "grid_encode",
     "latent_bits",
+    "latent_cost",
     "latent_pixels",
     "mlp",
     "quantize_forward",
@@ -102,6 +103,15 @@ def latent_bits(
     from inrcodec.kernels import torch_latent  # imports torch
 
     return torch_latent.latent_bits(latents, shape, weights)
+
+
+def latent_cost(
+    latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """The sum of `latent_bits`, a scalar; float32 on the CPU runs natively where that is built."""
+    from inrcodec.kernels import torch_latent_fit  # imports torch
+
+    return torch_latent_fit.latent_cost(latents, shape, weights)
 
 
 def latent_pixels(

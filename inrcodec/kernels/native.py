@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
 from inrcodec.kernels.perceptron import Perceptron
+from inrcodec.kernels.pyramid import LatentShape
 from inrcodec.kernels.quantizer import AdamStep, Quantizer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "call_on_cpu",
     "call_on_gpu",
+    "latent_cost",
     "mlp_forward",
     "mlp_gradients",
     "quantize_forward",
@@ -84,6 +86,24 @@ def quantize_step(
     options = (base, slopes.ravel().tolist(), astuple(adam), dispatch.threads())
     sums = _module().quantize_step(list(gradients), *state, *_fields(quantizer), *options)
     return np.array(sums).reshape(-1, 2)
+
+
+def latent_cost(inputs: tuple[Array, Array], shape: LatentShape, out: tuple[Array, Array]) -> float:
+    """The bits of latents; write the gradients of latents and joined parameters."""
+    bits: float = _module().latent_cost(*inputs, *_pyramid(shape), *out, dispatch.threads())
+    return bits
+
+
+def _pyramid(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:
+    """Grids, neighbours and widths, as the native side wants them."""
+    size = shape.networks
+    grids = [
+        number
+        for grid in shape.grids
+        for number in (grid.height, grid.width, int(grid.is_hyper), grid.feature_inputs)
+    ]
+    neighbours = [number for pair in shape.neighbours for number in pair]
+    return grids, neighbours, [size.n_features, size.n_hidden, size.n_tail, shape.channels]
 
 
 def _fields(quantizer: Quantizer) -> tuple[object, ...]:

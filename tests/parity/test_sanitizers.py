@@ -30,7 +30,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
 FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
 GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.71875)
 HEADER_BYTES = 15
-OPS = ("Grid", "Mlp", "Quantize")
+OPS = ("Fit", "Grid", "Mlp", "Quantize")
 SHAPE_BYTES = (2 * 2 + 1) * 4 * 4  # scales, resolutions, sizes of GEOMETRY
 INTERPOLATIONS = ("linear", "kuhn", "simplex")
 REFUSED = 3
