@@ -9,7 +9,8 @@ namespace inrcodec {
 
 constexpr int kMaxFitGrids = 32;
 constexpr int kMaxNeighbours = 32;
-constexpr int kMaxFitWidth = 128;  // of features, hidden layers and channels
+constexpr int kMaxHidden = 128;
+constexpr int kMaxFitChannels = 16;
 constexpr int kMaxTails = 4;
 constexpr int kNeighbourRows = 3;     // a neighbour lies at most so many rows above
 constexpr int kNeighbourColumns = 4;  // and so many columns to the left or right
@@ -42,10 +43,28 @@ struct FitCostCall {
     float* parameters_gradient = nullptr;
 };
 
+// Arrays, float32: all weights of the upsampling and the synthesis as `parameters`, in their order,
+// and the pixels [channels, height, width] or their `gradient`. `kept`, [kept_for_pixels(shape)], is
+// what the way back needs of the way there.
+struct FitPixelsCall {
+    const float* latents = nullptr;
+    const float* parameters = nullptr;
+    const float* gradient = nullptr;
+    float* kept = nullptr;
+    float* pixels = nullptr;
+    float* latents_gradient = nullptr;
+    float* parameters_gradient = nullptr;
+};
+
 // Arguments are checked already (common/latent_fit_checks.h). The same bits for any number of
 // threads.
 
 // The bits of all latents, and their gradients.
 double latent_cost(const FitShape& shape, const FitCostCall& call, int n_threads);
+
+// The pixels, which `call.pixels` receives; and the gradients of a function of them.
+int64_t kept_for_pixels(const FitShape& shape);
+void latent_pixels(const FitShape& shape, const FitPixelsCall& call, int n_threads);
+void latent_pixels_gradients(const FitShape& shape, const FitPixelsCall& call, int n_threads);
 
 }  // namespace inrcodec

@@ -79,9 +79,9 @@ inline FitShape check_fit_shape(const std::vector<int64_t>& grids,
     if (widths.size() != 4)
         refuse(kFitOp, "widths must be 4 numbers", std::to_string(widths.size()));
     shape.n_features = check_fit_number("features", widths[0], 1, kMaxNeighbours);
-    shape.n_hidden = check_fit_number("hidden", widths[1], 1, kMaxFitWidth);
+    shape.n_hidden = check_fit_number("hidden", widths[1], 1, kMaxHidden);
     shape.n_tails = check_fit_number("tail layers", widths[2], 1, kMaxTails);
-    shape.n_channels = check_fit_number("channels", widths[3], 1, kMaxFitWidth);
+    shape.n_channels = check_fit_number("channels", widths[3], 1, kMaxFitChannels);
     const int64_t n = shape.n_context(), levels = shape.n_levels, c = shape.n_channels;
     shape.n_cost_parameters = 2 * n * n + 2 * n + 4 * n + 2;
     for (int i = 0; i < shape.n_grids; ++i) {

@@ -43,6 +43,40 @@ struct CostStrip {
     float* halo;
 };
 
+// Rows of floats with margins on both sides; `at` is row 0 and column 0.
+struct FitPlane {
+    int height, width;
+    int64_t stride;
+    float* at;
+
+    float* row(int64_t y) const { return at + y * stride; }
+};
+
+// Rows [first, last) of what a step of the upsampling does: `from`, a plane or the latents of a grid
+// as they come (with their width as stride), becomes `to`. On the way back, the gradient of `to`
+// becomes that of `from`, and `kernel_gradient` [4] is written.
+struct RiseStrip {
+    FitPlane from, to;
+    FitPlane from_gradient, to_gradient;
+    const float* kernel;
+    float* kernel_gradient;
+    int first, last;  // of `from`
+};
+
+// The synthesis, or its way back. Planes of levels, channels or channels of a layer.
+struct Synthesis {
+    const float* packed;
+    int height, width;
+    int64_t stride;
+    float* stack;                           // [levels] planes
+    float* layers[kMaxTails];               // [channels] planes: what each layer of the tail gets
+    float* pixels;                          // [channels, height, width]
+    float* stack_gradient;                  // as stack
+    float* layers_gradient[kMaxTails + 1];  // as layers; the last one is that of the pixels
+
+    int64_t plane() const { return stride * height; }
+};
+
 struct FitKernels {
     // Orders the parameters of the context model for the kernels.
     int64_t (*cost_packed)(const FitShape&);  // floats
@@ -58,6 +92,27 @@ struct FitKernels {
     // context model, in their order, to `weights_gradient`.
     double (*cost_strip)(const FitShape&, const CostStrip&, const float* packed,
                          float* weights_gradient, float* scratch);
+
+    // Twice as many rows and columns; a filter of 7 taps. `scratch`: rise_scratch(width of `to`,
+    // rows of the strip) floats.
+    int64_t (*rise_scratch)(int width, int n_rows);
+    void (*rise)(const RiseStrip&, float* scratch);
+    void (*pass_rise)(const RiseStrip&, float* scratch);
+    void (*sharpen)(const RiseStrip&, float* scratch);
+    void (*pass_sharpen)(const RiseStrip&, float* scratch);
+
+    int64_t (*synthesis_packed)(const FitShape&);  // floats
+    void (*pack_synthesis)(const FitShape&, const float* parameters, float* packed);
+    int64_t (*synthesis_scratch)(const FitShape&);  // floats
+    // Rows [first, last): the values before the tail; a layer of the tail, the last one to pixels.
+    void (*lift)(const FitShape&, const Synthesis&, int first, int last, float* scratch);
+    void (*tail)(const FitShape&, const Synthesis&, int layer, int first, int last, float* scratch);
+    // The same back. Sums are the gradients of the weights, then of the biases: of the layer; of
+    // lift, lower and blend, then of the biases of lift and of lower.
+    void (*pass_tail)(const FitShape&, const Synthesis&, int layer, int first, int last,
+                      float* sums, float* scratch);
+    void (*pass_lift)(const FitShape&, const Synthesis&, int first, int last, float* sums,
+                      float* scratch);
 };
 
 extern const FitKernels kFitKernelsBaseline;

@@ -8,6 +8,7 @@
 #include "../common/instruction_sets.h"
 #include "../common/latent_fit.h"
 #include "../common/parallel.h"
+#include "fit_memory.h"
 #include "kept_floats.h"
 
 namespace inrcodec {
@@ -16,24 +17,6 @@ namespace {
 constexpr int64_t kValuesPerStrip = 4096;
 constexpr int64_t kValuesPerThread = 1024;  // for fewer, a thread is not worth waking
 constexpr int kLeastRows = 4;               // even, and no fewer than a halo has
-
-// Pieces of a buffer; of none, to find how large it has to be.
-struct Memory {
-    float* buffer;
-    int64_t used = 0;
-
-    float* take(int64_t n_floats) {
-        float* const piece = buffer ? buffer + used : nullptr;
-        used += whole_groups(n_floats);
-        return piece;
-    }
-
-    // Rows with margins on both sides; gives column 0 of row `first`.
-    float* take_rows(int64_t n_rows, int64_t stride, int64_t first) {
-        float* const piece = take(n_rows * stride);
-        return piece ? piece + first * stride + kFitMargin : nullptr;
-    }
-};
 
 // Weights of the context model, which come first among the parameters.
 int64_t mixed_weights(const FitShape& shape) {
@@ -78,7 +61,7 @@ void lay_out(const FitShape& shape, CostPlan& plan, Memory memory) {
         grid = {};
         grid.height = shape.grids[i].height;
         grid.width = shape.grids[i].width;
-        grid.stride = whole_groups(grid.width) + 2 * kFitMargin;
+        grid.stride = stride_of(grid.width);
         const int64_t n_rows = int64_t{grid.height} + kNeighbourRows;
         grid.values = memory.take_rows(n_rows, grid.stride, kNeighbourRows);
         grid.gradient = memory.take_rows(n_rows, grid.stride, kNeighbourRows);

@@ -117,10 +117,13 @@ def latent_cost(
 def latent_pixels(
     latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
-    """What the synthesis puts out, [channels, height, width], of latents as of `latent_bits`."""
-    from inrcodec.kernels import torch_latent  # imports torch
+    """What the synthesis puts out, [channels, height, width], of latents as of `latent_bits`.
 
-    return torch_latent.latent_pixels(latents, shape, weights)
+    float32 on the CPU runs natively where that is built.
+    """
+    from inrcodec.kernels import torch_latent_fit  # imports torch
+
+    return torch_latent_fit.latent_pixels(latents, shape, weights)
 
 
 def quantize_forward(

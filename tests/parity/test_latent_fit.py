@@ -13,7 +13,7 @@ from inrcodec.kernels import LatentShape
 
 torch = pytest.importorskip("torch")
 
-from inrcodec.kernels import latent_cost, torch_latent  # noqa: E402
+from inrcodec.kernels import latent_cost, latent_pixels, torch_latent  # noqa: E402
 
 TOLERANCE = 1e-4  # norm of the difference over the norm, of each gradient
 EXTENTS = [(1, 1), (1, 9), (7, 1), (5, 6), (33, 70), (64, 64), (23, 300)]
@@ -47,7 +47,11 @@ def results(function: Any, shape: LatentShape, values: dict[str, Any], dtype: An
     out = function(leaves["latents"], shape, leaves)
     projection = np.random.default_rng(1).standard_normal(out.shape)
     out.backward(torch.from_numpy(np.asarray(projection)).to(dtype))
-    gradients = {name: leaf.grad.numpy() for name, leaf in leaves.items() if leaf.grad is not None}
+    gradients = {
+        name: leaf.grad.numpy()
+        for name, leaf in leaves.items()
+        if leaf.grad is not None and leaf.numel()
+    }
     return out.detach().numpy(), gradients
 
 
@@ -75,13 +79,24 @@ def test_cost_and_its_gradients_match(native: ModuleType, shape: LatentShape) ->
         assert_close(results(latent_cost, shape, values, torch.float32), expected)
 
 
+@every_shape
+def test_pixels_and_their_gradients_match(native: ModuleType, shape: LatentShape) -> None:
+    values = case(shape)
+    expected = results(torch_latent.latent_pixels, shape, values, torch.float64)
+    for name in native.instruction_sets():
+        native.use_instruction_set(name)
+        assert_close(results(latent_pixels, shape, values, torch.float32), expected)
+
+
 def assert_equal(got: Any, expected: Any) -> None:
     np.testing.assert_array_equal(got[0], expected[0])
     for name, right in expected[1].items():
         np.testing.assert_array_equal(got[1][name], right)
 
 
-every_function = pytest.mark.parametrize("function", [latent_cost], ids=["cost"])
+every_function = pytest.mark.parametrize(
+    "function", [latent_cost, latent_pixels], ids=["cost", "pixels"]
+)
 
 
 @every_function
