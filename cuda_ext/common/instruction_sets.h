@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "grid_kernels.h"
+#include "latent_fit_kernels.h"
 #include "latent_kernels.h"
 #include "mlp_kernels.h"
 #include "quantize_kernels.h"
@@ -27,5 +28,6 @@ const MlpKernels& mlp_kernels();
 const QuantizeKernels& quantize_kernels();
 const LatentKernels& latent_kernels();
 const SynthesisKernels& synthesis_kernels();
+const FitKernels& fit_kernels();
 
 }  // namespace inrcodec

@@ -13,6 +13,7 @@ struct Variant {
     const QuantizeKernels* quantize;
     const LatentKernels* latent;
     const SynthesisKernels* synthesis;
+    const FitKernels* fit;
     bool (*runs_here)();
 };
 
@@ -33,12 +34,12 @@ bool has_avx512() {
 
 constexpr Variant kVariants[] = {
     {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline,
-     &kLatentKernelsBaseline, &kSynthesisKernelsBaseline, always},
+     &kLatentKernelsBaseline, &kSynthesisKernelsBaseline, &kFitKernelsBaseline, always},
 #if defined(INRCODEC_X86_VARIANTS)
     {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, &kLatentKernelsAvx2,
-     &kSynthesisKernelsAvx2, has_avx2},
+     &kSynthesisKernelsAvx2, &kFitKernelsAvx2, has_avx2},
     {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512,
-     &kLatentKernelsAvx512, &kSynthesisKernelsAvx512, has_avx512},
+     &kLatentKernelsAvx512, &kSynthesisKernelsAvx512, &kFitKernelsAvx512, has_avx512},
 #endif
 };
 
@@ -95,6 +96,10 @@ const LatentKernels& latent_kernels() {
 
 const SynthesisKernels& synthesis_kernels() {
     return *chosen().load()->synthesis;
+}
+
+const FitKernels& fit_kernels() {
+    return *chosen().load()->fit;
 }
 
 }  // namespace inrcodec

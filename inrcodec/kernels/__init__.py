@@ -43,6 +43,7 @@ __all__ = [
     "backend",
     "grid_encode",
     "latent_bits",
+    "latent_cost",
     "latent_pixels",
     "mlp",
     "quantize_forward",
@@ -104,13 +105,25 @@ def latent_bits(
     return torch_latent.latent_bits(latents, shape, weights)
 
 
+def latent_cost(
+    latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """The sum of `latent_bits`, a scalar; float32 on the CPU runs natively where that is built."""
+    from inrcodec.kernels import torch_latent_fit  # imports torch
+
+    return torch_latent_fit.latent_cost(latents, shape, weights)
+
+
 def latent_pixels(
     latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
-    """What the synthesis puts out, [channels, height, width], of latents as of `latent_bits`."""
-    from inrcodec.kernels import torch_latent  # imports torch
+    """What the synthesis puts out, [channels, height, width], of latents as of `latent_bits`.
 
-    return torch_latent.latent_pixels(latents, shape, weights)
+    float32 on the CPU runs natively where that is built.
+    """
+    from inrcodec.kernels import torch_latent_fit  # imports torch
+
+    return torch_latent_fit.latent_pixels(latents, shape, weights)
 
 
 def quantize_forward(

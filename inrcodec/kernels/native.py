@@ -29,6 +29,10 @@ __all__ = [
     "call_on_cpu",
     "call_on_gpu",
     "decode_latents",
+    "latent_cost",
+    "latent_kept",
+    "latent_pixels",
+    "latent_pixels_gradients",
     "mlp_forward",
     "mlp_gradients",
     "quantize_forward",
@@ -139,6 +143,45 @@ def _joined(
         weight.name for weight in shape.weights if (weight.group in _CONTEXT_GROUPS) == context
     ]
     return np.concatenate([weights[name].ravel() for name in names])
+
+
+def latent_cost(inputs: tuple[Array, Array], shape: LatentShape, out: tuple[Array, Array]) -> float:
+    """The bits of latents; write the gradients of latents and joined parameters."""
+    bits: float = _module().latent_cost(*inputs, *_pyramid(shape), *out, dispatch.threads())
+    return bits
+
+
+def latent_pixels(
+    inputs: tuple[Array, Array], shape: LatentShape, out: tuple[Array, Array]
+) -> None:
+    """Write what the way back needs, [latent_kept(shape)], and pixels."""
+    _module().latent_pixels(*inputs, *_pyramid(shape), *out, dispatch.threads())
+
+
+def latent_kept(shape: LatentShape) -> int:
+    """Floats that `latent_pixels` keeps for `latent_pixels_gradients`."""
+    n_floats: int = _module().latent_kept(*_pyramid(shape))
+    return n_floats
+
+
+def latent_pixels_gradients(
+    inputs: tuple[Array, Array, Array], shape: LatentShape, kept: Array, out: tuple[Array, Array]
+) -> None:
+    """Gradients of latents and joined parameters; from gradient, latents, parameters."""
+    options = (*_pyramid(shape), kept)
+    _module().latent_pixels_gradients(*inputs, *options, *out, dispatch.threads())
+
+
+def _pyramid(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:
+    """Grids, neighbours and widths, as the native side wants them."""
+    size = shape.networks
+    grids = [
+        number
+        for grid in shape.grids
+        for number in (grid.height, grid.width, int(grid.is_hyper), grid.feature_inputs)
+    ]
+    neighbours = [number for pair in shape.neighbours for number in pair]
+    return grids, neighbours, [size.n_features, size.n_hidden, size.n_tail, shape.channels]
 
 
 def _fields(quantizer: Quantizer) -> tuple[object, ...]:

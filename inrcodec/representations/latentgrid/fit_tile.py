@@ -18,7 +18,7 @@ from pytorch_optimizer import SOAP
 from torch import Tensor
 
 from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
-from inrcodec.kernels import LatentShape, Weight, latent_bits, latent_pixels
+from inrcodec.kernels import LatentShape, Weight, latent_cost, latent_pixels
 from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.pack import LatentTile
@@ -145,7 +145,7 @@ class TileFit:
         """One step downhill; what was measured on the way, of soft latents, may be not finite."""
         weights, weight_bits = self._weights_at(rounded=moment.weights_rounded)
         latents = self._soft(moment)
-        bits = latent_bits(latents, self.shape, weights).sum()
+        bits = latent_cost(latents, self.shape, weights)
         error = self._target.error(latent_pixels(latents, self.shape, weights))
         counted = bits + weight_bits if self._weight_rate else bits
         loss = error / self._n_samples + lam / self._n_pixels * counted
@@ -218,7 +218,7 @@ class TileFit:
         """Error and bits of everything rounded, as it would be stored now."""
         weights, weight_bits = self._weights_at(rounded=True)
         latents = (self._latents * GAIN).round()
-        bits = latent_bits(latents, self.shape, weights).sum() + weight_bits
+        bits = latent_cost(latents, self.shape, weights) + weight_bits
         error = self._target.error(latent_pixels(latents, self.shape, weights))
         return Measured(float(error), float(bits))
 

@@ -1,0 +1,70 @@
+// The latent_fit op: what a fit of latent grids computes, and its gradients. Its meaning is
+// inrcodec/kernels/torch_latent.py. Plain numbers, no STL: kernels that are compiled once per
+// instruction set include this page.
+#pragma once
+
+#include <cstdint>
+
+namespace inrcodec {
+
+constexpr int kMaxFitGrids = 32;
+constexpr int kMaxNeighbours = 32;
+constexpr int kMaxHidden = 128;
+constexpr int kMaxFitChannels = 16;
+constexpr int kMaxTails = 4;
+constexpr int kNeighbourRows = 3;     // a neighbour lies at most so many rows above
+constexpr int kNeighbourColumns = 4;  // and so many columns to the left or right
+
+// `n_inputs`: how many of the grids before it its features see, all of them or none.
+struct FitGrid {
+    int height, width;
+    bool is_hyper;
+    int n_inputs;
+    int64_t offset;  // of its values in the latents
+};
+
+struct FitShape {
+    int n_grids, n_neighbours, n_features, n_hidden, n_tails, n_channels;
+    int n_levels;  // grids that are not of hyperlatents
+    FitGrid grids[kMaxFitGrids];
+    int rows[kMaxNeighbours], columns[kMaxNeighbours];  // to the neighbours
+    int64_t n_latents, n_cost_parameters, n_pixel_parameters;
+
+    int n_context() const { return n_neighbours + n_features; }
+    const FitGrid& finest() const { return grids[n_grids - 1]; }
+};
+
+// Arrays, float32. `parameters` are all weights of the context model and of the features, one after
+// the other in the order in which a stream holds them; so are their gradients.
+struct FitCostCall {
+    const float* latents = nullptr;
+    const float* parameters = nullptr;
+    float* latents_gradient = nullptr;
+    float* parameters_gradient = nullptr;
+};
+
+// Arrays, float32: all weights of the upsampling and the synthesis as `parameters`, in their order,
+// and the pixels [channels, height, width] or their `gradient`. `kept`, [kept_for_pixels(shape)], is
+// what the way back needs of the way there.
+struct FitPixelsCall {
+    const float* latents = nullptr;
+    const float* parameters = nullptr;
+    const float* gradient = nullptr;
+    float* kept = nullptr;
+    float* pixels = nullptr;
+    float* latents_gradient = nullptr;
+    float* parameters_gradient = nullptr;
+};
+
+// Arguments are checked already (common/latent_fit_checks.h). The same bits for any number of
+// threads.
+
+// The bits of all latents, and their gradients.
+double latent_cost(const FitShape& shape, const FitCostCall& call, int n_threads);
+
+// The pixels, which `call.pixels` receives; and the gradients of a function of them.
+int64_t kept_for_pixels(const FitShape& shape);
+void latent_pixels(const FitShape& shape, const FitPixelsCall& call, int n_threads);
+void latent_pixels_gradients(const FitShape& shape, const FitPixelsCall& call, int n_threads);
+
+}  // namespace inrcodec

@@ -1,0 +1,96 @@
+"""The bits and the pixels of latents as a fit needs them: native where that is built.
+
+`torch_latent.py` is their meaning, and runs for every type but float32 on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from inrcodec.kernels import dispatch, native, torch_latent
+from inrcodec.kernels.pyramid import LatentShape
+
+__all__ = ["latent_cost", "latent_pixels"]
+
+_COST_GROUPS: Final = ("mix", "mix_bias", "head", "head_bias", "feature", "feature_bias")
+
+
+def latent_cost(latents: Tensor, shape: LatentShape, weights: Mapping[str, Tensor]) -> Tensor:
+    """`inrcodec.kernels.latent_cost`."""
+    tensors = [weights[weight.name] for weight in shape.weights if weight.group in _COST_GROUPS]
+    if not _is_native(latents, *tensors):
+        return torch_latent.latent_bits(latents, shape, weights).sum()
+    cost: Tensor = _Cost.apply(shape, latents, *tensors)  # type: ignore[no-untyped-call]
+    return cost
+
+
+def latent_pixels(latents: Tensor, shape: LatentShape, weights: Mapping[str, Tensor]) -> Tensor:
+    """`inrcodec.kernels.latent_pixels`."""
+    used = [weight for weight in shape.weights if weight.group not in _COST_GROUPS]
+    tensors = [weights[weight.name] for weight in used]
+    if not _is_native(latents, *tensors):
+        return torch_latent.latent_pixels(latents, shape, weights)
+    pixels: Tensor = _Pixels.apply(shape, latents, *tensors)  # type: ignore[no-untyped-call]
+    return pixels
+
+
+class _Cost(torch.autograd.Function):
+    """Finds the gradients with the bits: both take the same way through the context model."""
+
+    @staticmethod
+    def forward(ctx: Any, shape: LatentShape, latents: Tensor, *weights: Tensor) -> Tensor:
+        inputs = latents.detach().contiguous(), _joined(weights)
+        out = torch.empty_like(inputs[0]), torch.empty_like(inputs[1])
+        bits = native.latent_cost(inputs, shape, out)
+        ctx.save_for_backward(*out)
+        ctx.shapes = [weight.shape for weight in weights]
+        return latents.new_tensor(bits)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        of_latents, of_weights = ctx.saved_tensors
+        (scale,) = gradients
+        return None, of_latents * scale, *_split(of_weights * scale, ctx.shapes)
+
+
+class _Pixels(torch.autograd.Function):
+    """Keeps the upsampled latents and the inputs of the layers of the tail for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, shape: LatentShape, latents: Tensor, *weights: Tensor) -> Tensor:
+        inputs = latents.detach().contiguous(), _joined(weights)
+        kept = latents.new_empty(native.latent_kept(shape))
+        pixels = latents.new_empty((shape.channels, shape.height, shape.width))
+        native.latent_pixels(inputs, shape, (kept, pixels))
+        ctx.save_for_backward(*inputs, kept)
+        ctx.shape, ctx.shapes = shape, [weight.shape for weight in weights]
+        return pixels
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        latents, parameters, kept = ctx.saved_tensors
+        out = torch.empty_like(latents), torch.empty_like(parameters)
+        inputs = gradients[0].contiguous(), latents, parameters
+        native.latent_pixels_gradients(inputs, ctx.shape, kept, out)
+        return None, out[0], *_split(out[1], ctx.shapes)
+
+
+def _joined(weights: Iterable[Tensor]) -> Tensor:
+    return torch.cat([weight.detach().reshape(-1) for weight in weights])
+
+
+def _split(joined: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
+    parts = torch.split(joined, [shape.numel() for shape in shapes])
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _is_native(*tensors: Tensor) -> bool:
+    return dispatch.native() is not None and all(
+        tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors
+    )

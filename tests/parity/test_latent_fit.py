@@ -1,0 +1,194 @@
+"""Bits and pixels of latents, native against torch in float64, with all gradients."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inrcodec import kernels
+from inrcodec.kernels import LatentShape
+
+torch = pytest.importorskip("torch")
+
+from inrcodec.kernels import latent_cost, latent_pixels, torch_latent  # noqa: E402
+
+TOLERANCE = 1e-4  # norm of the difference over the norm, of each gradient
+EXTENTS = [(1, 1), (1, 9), (7, 1), (5, 6), (33, 70), (64, 64), (23, 300)]
+SHAPES = [
+    *(LatentShape(*extent, 3, 2, 5, 1) for extent in EXTENTS),
+    *(LatentShape(21, 45, 3, size, 7, 3) for size in (0, 1, 3)),
+    *(LatentShape(11, 18, channels, 1, 3, 0) for channels in (1, 2, 4, 7, 16)),
+    *(LatentShape(40, 30, 1, 0, levels, max(0, levels - 4)) for levels in (1, 2, 4, 8, 12)),
+]
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def case(shape: LatentShape, seed: int = 0) -> dict[str, Any]:
+    """Latents and weights in float64, of a kind that a fit comes upon; some latents cost most."""
+    rng = np.random.default_rng(seed)
+    latents = rng.standard_normal(shape.n_latents) * rng.choice([0.3, 3.0], shape.n_latents)
+    latents[::97] += 40.0
+    values = {"latents": latents}
+    for weight in shape.weights:
+        scale = 0.5 / np.sqrt(max(1, int(np.prod(weight.shape[1:]))))
+        values[weight.name] = rng.standard_normal(weight.shape) * scale + weight.prior
+    values["head_bias"] = np.array([0.1, 5.0])
+    return {name: value.astype(np.float32).astype(np.float64) for name, value in values.items()}
+
+
+def results(function: Any, shape: LatentShape, values: dict[str, Any], dtype: Any) -> Any:
+    """The value of a function of latents and weights, and all gradients of its projection."""
+    leaves = {
+        name: torch.from_numpy(value).to(dtype).requires_grad_() for name, value in values.items()
+    }
+    out = function(leaves["latents"], shape, leaves)
+    projection = np.random.default_rng(1).standard_normal(out.shape)
+    out.backward(torch.from_numpy(np.asarray(projection)).to(dtype))
+    gradients = {
+        name: leaf.grad.numpy()
+        for name, leaf in leaves.items()
+        if leaf.grad is not None and leaf.numel()
+    }
+    return out.detach().numpy(), gradients
+
+
+def reference_cost(latents: Any, shape: LatentShape, weights: Any) -> Any:
+    return torch_latent.latent_bits(latents, shape, weights).sum()
+
+
+def distance(got: Any, expected: Any) -> float:
+    return float(np.linalg.norm(got - expected) / max(np.linalg.norm(expected), 1e-30))
+
+
+def assert_close(got: Any, expected: Any) -> None:
+    assert distance(got[0], expected[0]) < 1e-5
+    assert got[1].keys() == expected[1].keys()
+    errors = {name: distance(got[1][name], right) for name, right in expected[1].items()}
+    assert max(errors.values()) < TOLERANCE, errors
+
+
+@every_shape
+def test_cost_and_its_gradients_match(native: ModuleType, shape: LatentShape) -> None:
+    values = case(shape)
+    expected = results(reference_cost, shape, values, torch.float64)
+    for name in native.instruction_sets():
+        native.use_instruction_set(name)
+        assert_close(results(latent_cost, shape, values, torch.float32), expected)
+
+
+@every_shape
+def test_pixels_and_their_gradients_match(native: ModuleType, shape: LatentShape) -> None:
+    values = case(shape)
+    expected = results(torch_latent.latent_pixels, shape, values, torch.float64)
+    for name in native.instruction_sets():
+        native.use_instruction_set(name)
+        assert_close(results(latent_pixels, shape, values, torch.float32), expected)
+
+
+def assert_equal(got: Any, expected: Any) -> None:
+    np.testing.assert_array_equal(got[0], expected[0])
+    for name, right in expected[1].items():
+        np.testing.assert_array_equal(got[1][name], right)
+
+
+every_function = pytest.mark.parametrize(
+    "function", [latent_cost, latent_pixels], ids=["cost", "pixels"]
+)
+
+
+@every_function
+@pytest.mark.parametrize("extent", [(1, 1), (70, 150), (130, 33)], ids=str)
+@pytest.mark.usefixtures("native")
+def test_no_bit_depends_on_the_number_of_threads(function: Any, extent: Any) -> None:
+    shape = LatentShape(*extent, 3, 2, 7, 3)
+    values = case(shape)
+    kernels.set_threads(1)
+    alone = results(function, shape, values, torch.float32)
+    for n_threads in (1, 2, 5):
+        kernels.set_threads(n_threads)
+        assert_equal(results(function, shape, values, torch.float32), alone)
+
+
+@every_function
+@pytest.mark.usefixtures("native")
+def test_a_call_leaves_nothing_behind(function: Any) -> None:
+    shape = LatentShape(21, 45, 3, 1, 5, 1)
+    expected = results(function, shape, case(shape), torch.float32)
+    larger = LatentShape(80, 61, 4, 3, 7, 3)
+    results(function, larger, case(larger), torch.float32)
+    assert_equal(results(function, shape, case(shape), torch.float32), expected)
+
+
+@every_function
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.usefixtures("native")
+def test_what_is_not_finite_is_seen(function: Any, value: float) -> None:
+    shape = LatentShape(20, 20, 3, 2, 5, 1)
+    values = case(shape)
+    values["latents"][100] = value
+    out, _ = results(function, shape, values, torch.float32)
+    assert not np.isfinite(out).all()
+
+
+@every_function
+@pytest.mark.usefixtures("native")
+def test_only_wanted_gradients_are_there(function: Any) -> None:
+    shape = LatentShape(9, 10, 3, 0, 3, 0)
+    leaves = {name: torch.from_numpy(v.astype(np.float32)) for name, v in case(shape).items()}
+    assert not function(leaves["latents"], shape, leaves).requires_grad
+    name = "mix1" if function is latent_cost else "lift"
+    leaves[name].requires_grad_()
+    function(leaves["latents"], shape, leaves).sum().backward()
+    assert [name for name, leaf in leaves.items() if leaf.grad is not None] == [name]
+
+
+@every_function
+@pytest.mark.usefixtures("native")
+def test_other_float_types_take_the_reference(function: Any) -> None:
+    shape = LatentShape(9, 10, 3, 0, 3, 0)
+    wide = results(function, shape, case(shape), torch.float64)
+    assert wide[0].dtype == np.float64
+    kernels.set_backend("torch")
+    assert_equal(wide, results(function, shape, case(shape), torch.float64))
+
+
+def test_native_arguments_of_the_cost_are_refused(native: ModuleType) -> None:
+    n = 2 + 1
+    good: dict[str, Any] = {
+        "latents": np.zeros(2 + 6, np.float32),
+        "parameters": np.zeros(2 * n * n + 6 * n + 2 + 2, np.float32),
+        "grids": [1, 2, 0, 0, 2, 3, 0, 1],
+        "neighbours": [0, -1, -3, 4],
+        "widths": [1, 8, 1, 3],
+        "latents_gradient": np.empty(8, np.float32),
+        "parameters_gradient": np.empty(40, np.float32),
+        "n_threads": 1,
+    }
+    native.latent_cost(**good)
+    bad = [
+        ("latents", np.zeros(7, np.float32), "latents must have shape"),
+        ("latents", np.zeros(8), "latents must be float32"),
+        ("parameters", np.zeros(39, np.float32), "parameters must have shape [40], got [39]"),
+        ("grids", [1, 2, 0, 0, 2, 5, 0, 1], "a grid must be as large as the one before it"),
+        ("grids", [1, 2, 0, 0, 2, 3, 0, 2], "features must see all grids before or none"),
+        ("grids", [1, 2, 0, 0, 2, 3, 1, 1], "the last grid must be of latents"),
+        ("grids", [1, 2, 0, 0, 2, 3, 0], "grids must be 4 numbers of 1 to 32 grids"),
+        ("grids", [0, 2, 0, 0], "height must be in [1, "),
+        ("grids", [], "grids must be 4 numbers"),
+        ("neighbours", [0, 0, -3, 4], "neighbours must come before"),
+        ("neighbours", [0, -5, -3, 4], "column must be in [-4, 4], got -5"),
+        ("neighbours", [-4, 0, -3, 4], "row must be in [-3, 0], got -4"),
+        ("neighbours", [0], "neighbours must be 1 to 32 pairs"),
+        ("widths", [0, 8, 1, 3], "features must be in [1, 32], got 0"),
+        ("widths", [1, 8, 1], "widths must be 4 numbers"),
+        ("latents_gradient", np.empty((2, 4), np.float32), "latents_gradient must have shape"),
+        ("parameters_gradient", np.empty(80, np.float32)[::2], "must be contiguous"),
+        ("n_threads", 0, "threads must be at least 1, got 0"),
+    ]
+    for name, value, message in bad:
+        with pytest.raises(ValueError, match=r"^latent_fit: .*, got ") as refusal:
+            native.latent_cost(**{**good, name: value})
+        assert message in str(refusal.value)
