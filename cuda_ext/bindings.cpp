@@ -280,6 +280,21 @@ double cost_of_latents(const Input& latents, const Input& parameters, const Size
     return latent_cost(shape, call, n_threads);
 }
 
+void soft_latents(const Input& units, const Input& noise, double gain, double noise_scale,
+                  double temperature, const Output& out, const Output& slopes, int n_threads) {
+    const Array values = describe("units", units);
+    if (values.shape.size() != 1) refuse(kFitOp, "units must have 1 axis", text_of(values.shape));
+    SoftCall call = check_soft(gain, noise_scale, temperature);
+    call.n_values = values.shape[0];
+    call.units = check_fit_array("units", units, call.n_values);
+    call.noise = check_fit_array("noise", noise, call.n_values);
+    call.out = check_fit_array("out", out, call.n_values);
+    call.slopes = check_fit_array("slopes", slopes, call.n_values);
+    check_threads(kFitOp, n_threads);
+    const nb::gil_scoped_release released;
+    soften_latents(call, n_threads);
+}
+
 int64_t kept_of_latents(const Sizes& grids, const Sizes& neighbours, const Sizes& widths) {
     return kept_for_pixels(check_fit_shape(grids, neighbours, widths));
 }
@@ -354,6 +369,8 @@ NB_MODULE(_native, m) {
           "adam"_a, "n_threads"_a);
     m.def("latent_cost", &cost_of_latents, "latents"_a, "parameters"_a, "grids"_a, "neighbours"_a,
           "widths"_a, "latents_gradient"_a, "parameters_gradient"_a, "n_threads"_a);
+    m.def("soft_latents", &soft_latents, "units"_a, "noise"_a, "gain"_a, "noise_scale"_a,
+          "temperature"_a, "out"_a, "slopes"_a, "n_threads"_a);
     m.def("latent_kept", &kept_of_latents, "grids"_a, "neighbours"_a, "widths"_a);
     m.def("latent_pixels", &pixels_of_latents, "latents"_a, "parameters"_a, "grids"_a,
           "neighbours"_a, "widths"_a, "kept"_a, "pixels"_a, "n_threads"_a);

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
 from inrcodec.kernels.perceptron import Perceptron
-from inrcodec.kernels.pyramid import LatentShape
+from inrcodec.kernels.pyramid import LatentShape, Softness
 from inrcodec.kernels.quantizer import AdamStep, Quantizer
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "mlp_gradients",
     "quantize_forward",
     "quantize_step",
+    "soft_latents",
 ]
 
 
@@ -116,6 +117,11 @@ def latent_pixels_gradients(
     """Gradients of latents and joined parameters; from gradient, latents, parameters."""
     options = (*_pyramid(shape), kept)
     _module().latent_pixels_gradients(*inputs, *options, *out, dispatch.threads())
+
+
+def soft_latents(inputs: tuple[Array, Array], softness: Softness, out: tuple[Array, Array]) -> None:
+    """Write soft latents and their slopes by the units; from units and noise."""
+    _module().soft_latents(*inputs, *softness, *out, dispatch.threads())
 
 
 def _pyramid(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:

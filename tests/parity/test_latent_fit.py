@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from inrcodec import kernels
-from inrcodec.kernels import LatentShape
+from inrcodec.kernels import LatentShape, Softness
 
 torch = pytest.importorskip("torch")
 
-from inrcodec.kernels import latent_cost, latent_pixels, torch_latent  # noqa: E402
+from inrcodec.kernels import latent_cost, latent_pixels, soft_latents, torch_latent  # noqa: E402
 
 TOLERANCE = 1e-4  # norm of the difference over the norm, of each gradient
 EXTENTS = [(1, 1), (1, 9), (7, 1), (5, 6), (33, 70), (64, 64), (23, 300)]
@@ -86,6 +86,27 @@ def test_pixels_and_their_gradients_match(native: ModuleType, shape: LatentShape
     for name in native.instruction_sets():
         native.use_instruction_set(name)
         assert_close(results(latent_pixels, shape, values, torch.float32), expected)
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.08, 0.35, 1.0, 50.0])
+@pytest.mark.parametrize("count", [0, 1, 17, 40000])
+def test_soft_latents_match(native: ModuleType, count: int, temperature: float) -> None:
+    rng = np.random.default_rng(count)
+    units = (rng.standard_normal(count) * rng.choice([0.01, 1.0, 1e6], count)).astype(np.float32)
+    noise = rng.standard_normal(count).astype(np.float32)
+    softness = Softness(16.0, 0.2, temperature)
+    wide = torch.from_numpy(units.astype(np.float64)).requires_grad_()
+    expected = torch_latent.soft_latents(wide, torch.from_numpy(noise.astype(float)), softness)
+    expected.sum().backward()
+    for name in native.instruction_sets():
+        native.use_instruction_set(name)
+        leaf = torch.from_numpy(units).requires_grad_()
+        values = soft_latents(leaf, torch.from_numpy(noise), softness)
+        values.sum().backward()
+        small = np.abs(units) < 4.0  # elsewhere float32 has too few places
+        for got, right in ((values.detach(), expected.detach()), (leaf.grad, wide.grad)):
+            got, right = got.numpy()[small], right.numpy()[small]
+            assert distance(got, right) < TOLERANCE
 
 
 def assert_equal(got: Any, expected: Any) -> None:

@@ -18,7 +18,7 @@ from pytorch_optimizer import SOAP
 from torch import Tensor
 
 from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
-from inrcodec.kernels import LatentShape, Weight, latent_cost, latent_pixels
+from inrcodec.kernels import LatentShape, Softness, Weight, latent_cost, latent_pixels, soft_latents
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.pack import LatentTile
 from inrcodec.representations.latentgrid.schedule import GAIN, Moment
@@ -157,12 +157,11 @@ class TileFit:
 
     def _soft(self, moment: Moment) -> Tensor:
         """The latents as the networks see them now."""
-        scaled = self._latents * GAIN
         if moment.hard:
-            return scaled.detach().round()
-        noise = torch.randn(scaled.shape, generator=self._random) * moment.noise
-        softly = relaxed.soft_round(scaled, moment.temperature)
-        return relaxed.soft_round(softly + noise, moment.temperature)
+            return (self._latents.detach() * GAIN).round()
+        noise = torch.randn(self._latents.shape, generator=self._random)
+        softness = Softness(GAIN, moment.noise, moment.temperature)
+        return soft_latents(self._latents, noise, softness)
 
     def _weights_at(self, *, rounded: bool) -> tuple[dict[str, Tensor], Tensor]:
         """All weights, and the bits that they take; 0 of weights that are free."""
