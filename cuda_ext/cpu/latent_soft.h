@@ -28,28 +28,32 @@ inline Floats soften(Floats& x, float steepness, float height) {
     return (4.0f * height * steepness) * power.value * (inverse * inverse);
 }
 
-// The number of values, `count`, is at most kLanes; what is beyond is not touched.
-inline void soften_some(const SoftCall& call, int64_t at, int count) {
-    float values[kLanes] = {}, noise[kLanes] = {}, slopes[kLanes];
-    for (int i = 0; i < count; ++i) {
-        values[i] = call.units[at + i];
-        noise[i] = call.noise[at + i];
-    }
-    Floats x = load(values) * call.gain;
+// Of one vector of values.
+inline void soften_vector(const SoftCall& call, const float* units, const float* noise, float* out,
+                          float* slopes) {
+    Floats x = load(units) * call.gain;
     Floats slope = soften(x, call.steepness, call.height) * call.gain;
     x += load(noise) * call.noise_scale;
     slope *= soften(x, call.steepness, call.height);
-    store(values, x);
+    store(out, x);
     store(slopes, slope);
-    for (int i = 0; i < count; ++i) {
-        call.out[at + i] = values[i];
-        call.slopes[at + i] = slopes[i];
-    }
 }
 
 void soften_latents(const SoftCall& call, int64_t first, int64_t last) {
-    for (; first + kLanes <= last; first += kLanes) soften_some(call, first, kLanes);
-    if (first < last) soften_some(call, first, static_cast<int>(last - first));
+    for (; first + kLanes <= last; first += kLanes) {
+        soften_vector(call, call.units + first, call.noise + first, call.out + first,
+                      call.slopes + first);
+    }
+    float rest[4][kLanes] = {};
+    for (int64_t i = first; i < last; ++i) {
+        rest[0][i - first] = call.units[i];
+        rest[1][i - first] = call.noise[i];
+    }
+    soften_vector(call, rest[0], rest[1], rest[2], rest[3]);
+    for (int64_t i = first; i < last; ++i) {
+        call.out[i] = rest[2][i - first];
+        call.slopes[i] = rest[3][i - first];
+    }
 }
 
 }  // namespace
