@@ -1,54 +1,23 @@
 // Registration of the native functions as the Python module inrcodec._native. Arrays come in
 // through DLPack or the buffer protocol; outputs are allocated by the caller. No logic of its own.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+#include "bindings.h"
+
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
 
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
 #include "common/instruction_sets.h"
-#include "common/latent_fit_checks.h"
 #include "common/mlp_checks.h"
 #include "common/quantize_checks.h"
 
-namespace nb = nanobind;
 using namespace inrcodec;
 
 namespace {
 
-using Input = nb::ndarray<nb::ro>;
-using Output = nb::ndarray<>;
-using Sizes = std::vector<int64_t>;
 using Shape = std::tuple<std::string, std::vector<float>, Sizes, Sizes>;  // as GridShape
-
-template <typename NdArray>
-Array describe(const char* name, const NdArray& from) {
-    Array array;
-    array.name = name;
-    array.data = const_cast<void*>(static_cast<const void*>(from.data()));
-    array.device = from.device_type() == nb::device::cpu::value ? -1 : from.device_id();
-    array.is_float32 = from.dtype() == nb::dtype<float>();
-    int64_t expected = 1;
-    for (size_t axis = from.ndim(); axis-- > 0;) {
-        if (from.shape(axis) != 1 && from.stride(axis) != expected) array.is_contiguous = false;
-        expected *= static_cast<int64_t>(from.shape(axis));
-    }
-    for (size_t axis = 0; axis < from.ndim(); ++axis) array.shape.push_back(from.shape(axis));
-    if (expected == 0) array.is_contiguous = true;
-    return array;
-}
-
-float* floats(const Array& array) {
-    return static_cast<float*>(array.data);
-}
-
-void check_threads(const char* op, int n_threads) {
-    if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
-}
 
 GridShape shape_of(const Shape& from) {
     return {std::get<0>(from), std::get<1>(from), std::get<2>(from), std::get<3>(from)};
@@ -255,94 +224,6 @@ Numbers step_of_quantize(const std::vector<Input>& gradients, const Output& unit
     return sums;
 }
 
-// --- latent_fit ----------------------------------------------------------------------------------
-
-template <typename NdArray>
-float* check_fit_array(const char* name, const NdArray& from, int64_t size) {
-    const Array array = describe(name, from);
-    check_array(kFitOp, array, {size}, -1);
-    return floats(array);
-}
-
-// Returns the bits.
-double cost_of_latents(const Input& latents, const Input& parameters, const Sizes& grids,
-                       const Sizes& neighbours, const Sizes& widths, const Output& latents_gradient,
-                       const Output& parameters_gradient, int n_threads) {
-    const FitShape shape = check_fit_shape(grids, neighbours, widths);
-    FitCostCall call;
-    call.latents = check_fit_array("latents", latents, shape.n_latents);
-    call.parameters = check_fit_array("parameters", parameters, shape.n_cost_parameters);
-    call.latents_gradient = check_fit_array("latents_gradient", latents_gradient, shape.n_latents);
-    call.parameters_gradient =
-        check_fit_array("parameters_gradient", parameters_gradient, shape.n_cost_parameters);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    return latent_cost(shape, call, n_threads);
-}
-
-void soft_latents(const Input& units, const Input& noise, double gain, double noise_scale,
-                  double temperature, const Output& out, const Output& slopes, int n_threads) {
-    const Array values = describe("units", units);
-    if (values.shape.size() != 1) refuse(kFitOp, "units must have 1 axis", text_of(values.shape));
-    SoftCall call = check_soft(gain, noise_scale, temperature);
-    call.n_values = values.shape[0];
-    call.units = check_fit_array("units", units, call.n_values);
-    call.noise = check_fit_array("noise", noise, call.n_values);
-    call.out = check_fit_array("out", out, call.n_values);
-    call.slopes = check_fit_array("slopes", slopes, call.n_values);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    soften_latents(call, n_threads);
-}
-
-int64_t kept_of_latents(const Sizes& grids, const Sizes& neighbours, const Sizes& widths) {
-    return kept_for_pixels(check_fit_shape(grids, neighbours, widths));
-}
-
-template <typename Kept>
-FitPixelsCall check_fit_pixels(const FitShape& shape, const Input& latents, const Input& parameters,
-                               const Kept& kept) {
-    FitPixelsCall call;
-    call.latents = check_fit_array("latents", latents, shape.n_latents);
-    call.parameters = check_fit_array("parameters", parameters, shape.n_pixel_parameters);
-    call.kept = check_fit_array("kept", kept, kept_for_pixels(shape));
-    return call;
-}
-
-template <typename NdArray>
-float* check_fit_image(const char* name, const NdArray& from, const FitShape& shape) {
-    const Array array = describe(name, from);
-    const FitGrid& grid = shape.finest();
-    check_array(kFitOp, array, {shape.n_channels, grid.height, grid.width}, -1);
-    return floats(array);
-}
-
-void pixels_of_latents(const Input& latents, const Input& parameters, const Sizes& grids,
-                       const Sizes& neighbours, const Sizes& widths, const Output& kept,
-                       const Output& pixels, int n_threads) {
-    const FitShape shape = check_fit_shape(grids, neighbours, widths);
-    FitPixelsCall call = check_fit_pixels(shape, latents, parameters, kept);
-    call.pixels = check_fit_image("pixels", pixels, shape);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    latent_pixels(shape, call, n_threads);
-}
-
-void gradients_of_pixels(const Input& gradient, const Input& latents, const Input& parameters,
-                         const Sizes& grids, const Sizes& neighbours, const Sizes& widths,
-                         const Input& kept, const Output& latents_gradient,
-                         const Output& parameters_gradient, int n_threads) {
-    const FitShape shape = check_fit_shape(grids, neighbours, widths);
-    FitPixelsCall call = check_fit_pixels(shape, latents, parameters, kept);
-    call.gradient = check_fit_image("gradient", gradient, shape);
-    call.latents_gradient = check_fit_array("latents_gradient", latents_gradient, shape.n_latents);
-    call.parameters_gradient =
-        check_fit_array("parameters_gradient", parameters_gradient, shape.n_pixel_parameters);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    latent_pixels_gradients(shape, call, n_threads);
-}
-
 }  // namespace
 
 // clang-format off
@@ -367,16 +248,7 @@ NB_MODULE(_native, m) {
     m.def("quantize_step", &step_of_quantize, "gradients"_a, "units"_a, "mean"_a, "square"_a,
           "sizes"_a, "rates"_a, "steps"_a, "rounding"_a, "keys"_a, "base"_a.none(), "slopes"_a,
           "adam"_a, "n_threads"_a);
-    m.def("latent_cost", &cost_of_latents, "latents"_a, "parameters"_a, "grids"_a, "neighbours"_a,
-          "widths"_a, "latents_gradient"_a, "parameters_gradient"_a, "n_threads"_a);
-    m.def("soft_latents", &soft_latents, "units"_a, "noise"_a, "gain"_a, "noise_scale"_a,
-          "temperature"_a, "out"_a, "slopes"_a, "n_threads"_a);
-    m.def("latent_kept", &kept_of_latents, "grids"_a, "neighbours"_a, "widths"_a);
-    m.def("latent_pixels", &pixels_of_latents, "latents"_a, "parameters"_a, "grids"_a,
-          "neighbours"_a, "widths"_a, "kept"_a, "pixels"_a, "n_threads"_a);
-    m.def("latent_pixels_gradients", &gradients_of_pixels, "gradient"_a, "latents"_a,
-          "parameters"_a, "grids"_a, "neighbours"_a, "widths"_a, "kept"_a, "latents_gradient"_a,
-          "parameters_gradient"_a, "n_threads"_a);
+    register_latent_fit(m);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);

@@ -8,8 +8,8 @@
 namespace inrcodec {
 
 constexpr int kMaxFitGrids = 32;
-constexpr int kMaxNeighbours = 32;
-constexpr int kMaxHidden = 128;
+constexpr int kMaxFitNeighbours = 32;
+constexpr int kMaxFitHidden = 128;
 constexpr int kMaxFitChannels = 16;
 constexpr int kMaxTails = 4;
 constexpr int kNeighbourRows = 3;     // a neighbour lies at most so many rows above
@@ -27,7 +27,7 @@ struct FitShape {
     int n_grids, n_neighbours, n_features, n_hidden, n_tails, n_channels;
     int n_levels;  // grids that are not of hyperlatents
     FitGrid grids[kMaxFitGrids];
-    int rows[kMaxNeighbours], columns[kMaxNeighbours];  // to the neighbours
+    int rows[kMaxFitNeighbours], columns[kMaxFitNeighbours];  // to the neighbours
     int64_t n_latents, n_cost_parameters, n_pixel_parameters;
 
     int n_context() const { return n_neighbours + n_features; }

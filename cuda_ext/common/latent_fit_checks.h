@@ -57,7 +57,7 @@ inline void check_fit_grids(FitShape& shape, const std::vector<int64_t>& numbers
 
 // `numbers`: rows and columns to each neighbour.
 inline void check_fit_neighbours(FitShape& shape, const std::vector<int64_t>& numbers) {
-    if (numbers.size() % 2 != 0 || numbers.empty() || numbers.size() > 2 * kMaxNeighbours)
+    if (numbers.size() % 2 != 0 || numbers.empty() || numbers.size() > 2 * kMaxFitNeighbours)
         refuse(kFitOp, "neighbours must be 1 to 32 pairs", std::to_string(numbers.size()));
     shape.n_neighbours = static_cast<int>(numbers.size() / 2);
     for (int i = 0; i < shape.n_neighbours; ++i) {
@@ -79,8 +79,8 @@ inline FitShape check_fit_shape(const std::vector<int64_t>& grids,
     check_fit_neighbours(shape, neighbours);
     if (widths.size() != 4)
         refuse(kFitOp, "widths must be 4 numbers", std::to_string(widths.size()));
-    shape.n_features = check_fit_number("features", widths[0], 1, kMaxNeighbours);
-    shape.n_hidden = check_fit_number("hidden", widths[1], 1, kMaxHidden);
+    shape.n_features = check_fit_number("features", widths[0], 1, kMaxFitNeighbours);
+    shape.n_hidden = check_fit_number("hidden", widths[1], 1, kMaxFitHidden);
     shape.n_tails = check_fit_number("tail layers", widths[2], 1, kMaxTails);
     shape.n_channels = check_fit_number("channels", widths[3], 1, kMaxFitChannels);
     const int64_t n = shape.n_context(), levels = shape.n_levels, c = shape.n_channels;

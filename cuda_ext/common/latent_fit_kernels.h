@@ -64,7 +64,7 @@ struct RiseStrip {
 };
 
 // The synthesis, or its way back. Planes of levels, channels or channels of a layer.
-struct Synthesis {
+struct FitSynthesis {
     const float* packed;
     int height, width;
     int64_t stride;
@@ -108,13 +108,14 @@ struct FitKernels {
     void (*pack_synthesis)(const FitShape&, const float* parameters, float* packed);
     int64_t (*synthesis_scratch)(const FitShape&);  // floats
     // Rows [first, last): the values before the tail; a layer of the tail, the last one to pixels.
-    void (*lift)(const FitShape&, const Synthesis&, int first, int last, float* scratch);
-    void (*tail)(const FitShape&, const Synthesis&, int layer, int first, int last, float* scratch);
+    void (*lift)(const FitShape&, const FitSynthesis&, int first, int last, float* scratch);
+    void (*tail)(const FitShape&, const FitSynthesis&, int layer, int first, int last,
+                 float* scratch);
     // The same back. Sums are the gradients of the weights, then of the biases: of the layer; of
     // lift, lower and blend, then of the biases of lift and of lower.
-    void (*pass_tail)(const FitShape&, const Synthesis&, int layer, int first, int last,
+    void (*pass_tail)(const FitShape&, const FitSynthesis&, int layer, int first, int last,
                       float* sums, float* scratch);
-    void (*pass_lift)(const FitShape&, const Synthesis&, int first, int last, float* sums,
+    void (*pass_lift)(const FitShape&, const FitSynthesis&, int first, int last, float* sums,
                       float* scratch);
 };
 

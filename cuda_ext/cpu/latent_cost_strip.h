@@ -9,7 +9,7 @@
 namespace inrcodec {
 namespace {
 
-constexpr int kMaxContext = 2 * kMaxNeighbours;
+constexpr int kMaxContext = 2 * kMaxFitNeighbours;
 static_assert(kFitGroup % (kColumns * kLanes) == 0 && kFitBlock % kFitGroup == 0, "whole groups");
 
 // The weights as the products want them, there and back. Where a layer adds its input, the weights

@@ -39,7 +39,7 @@ struct PixelsPlan {
     const FitShape& shape;
     int n_threads;
     std::vector<Stack> stacks, stack_gradients;
-    Synthesis synthesis;
+    FitSynthesis synthesis;
     float *packed, *sums;
 };
 
@@ -57,7 +57,7 @@ std::vector<Stack> take_stacks(const FitShape& shape, Memory& memory) {
 // What is kept for the way back.
 void take_kept(PixelsPlan& plan, Memory& memory) {
     const FitShape& shape = plan.shape;
-    Synthesis& synthesis = plan.synthesis;
+    FitSynthesis& synthesis = plan.synthesis;
     synthesis.height = shape.finest().height;
     synthesis.width = shape.finest().width;
     synthesis.stride = stride_of(synthesis.width);
@@ -68,7 +68,7 @@ void take_kept(PixelsPlan& plan, Memory& memory) {
         synthesis.layers[t] = memory.take_rows(n_rows, synthesis.stride, 0);
 }
 
-int synthesis_strips(const Synthesis& synthesis) {
+int synthesis_strips(const FitSynthesis& synthesis) {
     const int n_rows = rows_per_strip(kPointsPerStrip, synthesis.width, 1);
     return (synthesis.height + n_rows - 1) / n_rows;
 }
@@ -210,7 +210,7 @@ void add_up(const float* sums, int n_strips, int64_t size, const std::vector<Run
 }
 
 void load_gradient(const PixelsPlan& plan, const float* from) {
-    const Synthesis& synthesis = plan.synthesis;
+    const FitSynthesis& synthesis = plan.synthesis;
     float* const to = synthesis.layers_gradient[plan.shape.n_tails];
     for_strips(plan, [&](int, int first, int last) {
         for (int c = 0; c < plan.shape.n_channels; ++c) {
@@ -264,7 +264,7 @@ PixelsPlan begin(const FitShape& shape, const FitPixelsCall& call, int n_threads
 
 // Memory of the way back alone.
 void take_gradients(PixelsPlan& plan, int64_t sums_size, Memory& memory) {
-    Synthesis& synthesis = plan.synthesis;
+    FitSynthesis& synthesis = plan.synthesis;
     plan.stack_gradients = take_stacks(plan.shape, memory);
     synthesis.stack_gradient = plan.stack_gradients.back().at;
     const int64_t n_rows = int64_t{plan.shape.n_channels} * synthesis.height;

@@ -112,7 +112,7 @@ void pack_synthesis(const FitShape& shape, const float* parameters, float* packe
 // Rows of a block, and sums of vectors: of lift [hidden, levels + 1], lower [channels, hidden + 1],
 // blend [channels, levels] and one layer of the tail [channels, 9 channels + 1].
 struct SynthesisWork {
-    float *hidden[kMaxHidden], *back[kMaxHidden], *out[kMaxFitChannels], *ones, *zeros;
+    float *hidden[kMaxFitHidden], *back[kMaxFitHidden], *out[kMaxFitChannels], *ones, *zeros;
     float *lift, *lower, *blend, *tail;
     int64_t n_rows, n_floats;  // what rows take, and all
 
@@ -144,7 +144,7 @@ inline void for_blocks(int width, Run run) {
         run(column, width - column < kFitBlock ? width - column : kFitBlock);
 }
 
-void lift(const FitShape& shape, const Synthesis& call, int first, int last, float* scratch) {
+void lift(const FitShape& shape, const FitSynthesis& call, int first, int last, float* scratch) {
     const SynthesisWeights weights(shape, const_cast<float*>(call.packed));
     const SynthesisWork work(shape, scratch);
     for (int64_t y = first; y < last; ++y) {
@@ -166,8 +166,8 @@ void lift(const FitShape& shape, const Synthesis& call, int first, int last, flo
 }
 
 // What a layer of the tail sees at a block: 3x3 places of each channel.
-inline void load_tail(const FitShape& shape, const Synthesis& call, int layer, int row, int column,
-                      const float** in) {
+inline void load_tail(const FitShape& shape, const FitSynthesis& call, int layer, int row,
+                      int column, const float** in) {
     for (int c = 0; c < shape.n_channels; ++c) {
         const float* plane = call.layers[layer] + c * call.plane();
         for (int i = 0; i < 9; ++i) {
@@ -177,7 +177,7 @@ inline void load_tail(const FitShape& shape, const Synthesis& call, int layer, i
     }
 }
 
-void tail(const FitShape& shape, const Synthesis& call, int layer, int first, int last,
+void tail(const FitShape& shape, const FitSynthesis& call, int layer, int first, int last,
           float* scratch) {
     const SynthesisWeights weights(shape, const_cast<float*>(call.packed));
     const SynthesisWork work(shape, scratch);

@@ -21,7 +21,7 @@ inline void store_sums(const float* sums, int n_out, int n_in, float* weights, f
 
 // Adds the gradient of row `row` of a layer, which may lie beyond the ends, to rows `out`, from that of
 // what comes out; `column`: of the block.
-inline void gather_tail(const FitShape& shape, const Synthesis& call, const Product& product,
+inline void gather_tail(const FitShape& shape, const FitSynthesis& call, const Product& product,
                         int layer, int row, int column, int padded, const SynthesisWork& work,
                         float* const* out) {
     const float* in[kMaxTailInputs];
@@ -38,7 +38,7 @@ inline void gather_tail(const FitShape& shape, const Synthesis& call, const Prod
 
 // What a row's ends get of their repetitions beyond, at `side` 0 left, 1 right; dy runs over the rows
 // that `row`, and its own repetitions, are seen from.
-inline void fold_end(const FitShape& shape, const Synthesis& call, const Product& product,
+inline void fold_end(const FitShape& shape, const FitSynthesis& call, const Product& product,
                      int layer, int row, int side, float* const* out) {
     const int end = side ? call.width - 1 : 0, dx = side ? 2 : 0;
     for (int y = row - 1; y <= row + 1; ++y) {
@@ -59,7 +59,7 @@ inline void fold_end(const FitShape& shape, const Synthesis& call, const Product
 }
 
 // The gradient of one row of a layer.
-inline void pass_tail_row(const FitShape& shape, const Synthesis& call, const Product& product,
+inline void pass_tail_row(const FitShape& shape, const FitSynthesis& call, const Product& product,
                           int layer, int row, const SynthesisWork& work) {
     float* rows[kMaxFitChannels];
     for (int c = 0; c < shape.n_channels; ++c)
@@ -86,7 +86,7 @@ inline void pass_tail_row(const FitShape& shape, const Synthesis& call, const Pr
     }
 }
 
-void pass_tail(const FitShape& shape, const Synthesis& call, int layer, int first, int last,
+void pass_tail(const FitShape& shape, const FitSynthesis& call, int layer, int first, int last,
                float* sums, float* scratch) {
     const SynthesisWeights weights(shape, const_cast<float*>(call.packed));
     const SynthesisWork work(shape, scratch);
@@ -111,13 +111,13 @@ void pass_tail(const FitShape& shape, const Synthesis& call, int layer, int firs
 // --- the hidden layer ----------------------------------------------------------------------------
 
 // All gradients at a block of a row.
-inline void pass_lift_block(const FitShape& shape, const Synthesis& call,
+inline void pass_lift_block(const FitShape& shape, const FitSynthesis& call,
                             const SynthesisWeights& weights, int64_t at, int padded,
                             const SynthesisWork& work) {
     const int m = shape.n_hidden, n = shape.n_channels, levels = shape.n_levels;
     const float* in[kMaxFitGrids + 1];
     const float* slopes[kMaxFitChannels];
-    const float* backs[kMaxHidden + kMaxFitChannels];
+    const float* backs[kMaxFitHidden + kMaxFitChannels];
     float* out[kMaxFitGrids];
     for (int k = 0; k < levels; ++k) in[k] = call.stack + k * call.plane() + at;
     for (int k = 0; k < levels; ++k) out[k] = call.stack_gradient + k * call.plane() + at;
@@ -128,7 +128,7 @@ inline void pass_lift_block(const FitShape& shape, const Synthesis& call,
         backs[m + c] = call.layers_gradient[shape.n_tails] + c * call.plane() + at;
 
     multiply<Finish::kRelu>(weights.lift, in, work.hidden, padded);
-    const float* hidden[kMaxHidden + 1];
+    const float* hidden[kMaxFitHidden + 1];
     for (int i = 0; i < m; ++i) hidden[i] = work.hidden[i];
     hidden[m] = work.ones;
     add_products(slopes, n, hidden, m + 1, padded, vectors(work.lower));
@@ -138,7 +138,7 @@ inline void pass_lift_block(const FitShape& shape, const Synthesis& call,
     multiply<Finish::kPlain>(weights.back_lift, backs, out, padded);
 }
 
-void pass_lift(const FitShape& shape, const Synthesis& call, int first, int last, float* sums,
+void pass_lift(const FitShape& shape, const FitSynthesis& call, int first, int last, float* sums,
                float* scratch) {
     const SynthesisWeights weights(shape, const_cast<float*>(call.packed));
     const SynthesisWork work(shape, scratch);

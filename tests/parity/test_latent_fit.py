@@ -213,3 +213,37 @@ def test_native_arguments_of_the_cost_are_refused(native: ModuleType) -> None:
         with pytest.raises(ValueError, match=r"^latent_fit: .*, got ") as refusal:
             native.latent_cost(**{**good, name: value})
         assert message in str(refusal.value)
+
+
+def test_native_arguments_of_the_pixels_are_refused(native: ModuleType) -> None:
+    shape = {"grids": [1, 2, 0, 0, 2, 3, 0, 1], "neighbours": [0, -1], "widths": [1, 8, 1, 3]}
+    n_floats = native.latent_kept(**shape)
+    good: dict[str, Any] = {
+        **shape,
+        "gradient": np.zeros((3, 2, 3), np.float32),
+        "latents": np.zeros(8, np.float32),
+        "parameters": np.zeros(8 + 8 * (2 + 1 + 3) + 3 * 2 + 81 + 6, np.float32),
+        "kept": np.zeros(n_floats, np.float32),
+        "latents_gradient": np.empty(8, np.float32),
+        "parameters_gradient": np.empty(149, np.float32),
+        "n_threads": 1,
+    }
+    native.latent_pixels_gradients(**good)
+    bad = [
+        ("gradient", np.zeros((3, 3, 2), np.float32), "gradient must have shape [3, 2, 3]"),
+        ("kept", np.zeros(n_floats - 1, np.float32), "kept must have shape"),
+        ("parameters", np.zeros(148, np.float32), "parameters must have shape [149], got [148]"),
+        ("widths", [1, 8, 1, 17], "channels must be in [1, 16], got 17"),
+        ("widths", [1, 129, 1, 3], "hidden must be in [1, 128], got 129"),
+        ("widths", [1, 8, 5, 3], "tail layers must be in [1, 4], got 5"),
+        ("n_threads", -1, "threads must be at least 1, got -1"),
+    ]
+    for name, value, message in bad:
+        with pytest.raises(ValueError, match=r"^latent_fit: .*, got ") as refusal:
+            native.latent_pixels_gradients(**{**good, name: value})
+        assert message in str(refusal.value)
+    units = np.zeros(5, np.float32)
+    with pytest.raises(ValueError, match=r"^latent_fit: temperature must be in \[0.001, 1000\]"):
+        native.soft_latents(units, units, 16.0, 0.2, 0.0, units.copy(), units.copy(), 1)
+    with pytest.raises(ValueError, match=r"^latent_fit: noise must have shape \[5\], got \[4\]"):
+        native.soft_latents(units, units[:4], 16.0, 0.2, 0.1, units.copy(), units.copy(), 1)

@@ -1,0 +1,48 @@
+// What the files that register native functions share. No logic of its own.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+
+#include "common/array_checks.h"
+
+namespace nb = nanobind;
+
+namespace inrcodec {
+
+using Input = nb::ndarray<nb::ro>;
+using Output = nb::ndarray<>;
+using Sizes = std::vector<int64_t>;
+
+template <typename NdArray>
+Array describe(const char* name, const NdArray& from) {
+    Array array;
+    array.name = name;
+    array.data = const_cast<void*>(static_cast<const void*>(from.data()));
+    array.device = from.device_type() == nb::device::cpu::value ? -1 : from.device_id();
+    array.is_float32 = from.dtype() == nb::dtype<float>();
+    int64_t expected = 1;
+    for (size_t axis = from.ndim(); axis-- > 0;) {
+        if (from.shape(axis) != 1 && from.stride(axis) != expected) array.is_contiguous = false;
+        expected *= static_cast<int64_t>(from.shape(axis));
+    }
+    for (size_t axis = 0; axis < from.ndim(); ++axis) array.shape.push_back(from.shape(axis));
+    if (expected == 0) array.is_contiguous = true;
+    return array;
+}
+
+inline float* floats(const Array& array) {
+    return static_cast<float*>(array.data);
+}
+
+inline void check_threads(const char* op, int n_threads) {
+    if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
+}
+
+// Adds the functions of the fits of latent grids.
+void register_latent_fit(nb::module_& module);
+
+}  // namespace inrcodec
