@@ -1,0 +1,52 @@
+"""The driver that runs native code under AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
+OPS = ("Fit", "Grid", "Mlp", "Quantize")
+
+VARIANTS: dict[str, list[str]] = {"Baseline": []}
+if platform.machine() in ("x86_64", "AMD64"):
+    VARIANTS["Avx2"] = ["-mavx2", "-mfma"]
+    VARIANTS["Avx512"] = [f"-mavx512{part}" for part in ("f", "vl", "dq", "bw")] + ["-mfma"]
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], None]) -> Path:
+    """The sanitizer driver, built as cuda_ext/CMakeLists.txt builds the module."""
+    compiler = shutil.which("g++")
+    if compiler is None or not SOURCES.is_dir():
+        skip("native", "there is no g++ or no native source")
+    assert compiler is not None
+    folder = tmp_path_factory.mktemp("sanitize")
+    base = [compiler, "-std=c++17", "-O1", "-g", "-fno-sanitize-recover=all"]
+    base.append("-fsanitize=address,undefined,float-cast-overflow")
+    if _run([*base, "-x", "c++", "-", "-o", folder / "probe"], text="int main() {}") != 0:
+        skip("native", "g++ has no sanitizers here")
+    if len(VARIANTS) > 1:
+        base.append("-DINRCODEC_X86_VARIANTS")
+    objects = []
+    for op, (name, flags) in itertools.product(OPS, VARIANTS.items()):
+        objects.append(folder / f"{op}{name}.o")
+        defined = f"-DINRCODEC_{op.upper()}_VARIANT=k{op}Kernels{name}"
+        kernels = SOURCES / "cpu" / f"{op.lower()}_kernels.cpp"
+        assert _run([*base, *flags, defined, "-c", kernels, "-o", objects[-1]]) == 0
+    others = [path for path in (SOURCES / "cpu").glob("*.cpp") if "_kernels" not in path.name]
+    program = folder / "driver"
+    parts = [SOURCES / "sanitize" / "driver.cpp", *others, *objects]
+    assert _run([*base, *parts, "-pthread", "-o", program]) == 0
+    return program
+
+
+def _run(command: list[str | Path], text: str | None = None) -> int:
+    done = subprocess.run(command, check=False, input=text, text=True, capture_output=True)
+    return done.returncode
