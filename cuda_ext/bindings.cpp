@@ -10,7 +10,6 @@
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
 #include "common/instruction_sets.h"
-#include "common/latent_fit_checks.h"
 #include "common/mlp_checks.h"
 #include "common/quantize_checks.h"
 
@@ -225,79 +224,6 @@ Numbers step_of_quantize(const std::vector<Input>& gradients, const Output& unit
     return sums;
 }
 
-// --- latent_fit ----------------------------------------------------------------------------------
-
-template <typename NdArray>
-float* check_fit_array(const char* name, const NdArray& from, int64_t size) {
-    const Array array = describe(name, from);
-    check_array(kFitOp, array, {size}, -1);
-    return floats(array);
-}
-
-// Returns the bits.
-double cost_of_latents(const Input& latents, const Input& parameters, const Sizes& grids,
-                       const Sizes& neighbours, const Sizes& widths, const Output& latents_gradient,
-                       const Output& parameters_gradient, int n_threads) {
-    const FitShape shape = check_fit_shape(grids, neighbours, widths);
-    FitCostCall call;
-    call.latents = check_fit_array("latents", latents, shape.n_latents);
-    call.parameters = check_fit_array("parameters", parameters, shape.n_cost_parameters);
-    call.latents_gradient = check_fit_array("latents_gradient", latents_gradient, shape.n_latents);
-    call.parameters_gradient =
-        check_fit_array("parameters_gradient", parameters_gradient, shape.n_cost_parameters);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    return latent_cost(shape, call, n_threads);
-}
-
-int64_t kept_of_latents(const Sizes& grids, const Sizes& neighbours, const Sizes& widths) {
-    return kept_for_pixels(check_fit_shape(grids, neighbours, widths));
-}
-
-template <typename Kept>
-FitPixelsCall check_fit_pixels(const FitShape& shape, const Input& latents, const Input& parameters,
-                               const Kept& kept) {
-    FitPixelsCall call;
-    call.latents = check_fit_array("latents", latents, shape.n_latents);
-    call.parameters = check_fit_array("parameters", parameters, shape.n_pixel_parameters);
-    call.kept = check_fit_array("kept", kept, kept_for_pixels(shape));
-    return call;
-}
-
-template <typename NdArray>
-float* check_fit_image(const char* name, const NdArray& from, const FitShape& shape) {
-    const Array array = describe(name, from);
-    const FitGrid& grid = shape.finest();
-    check_array(kFitOp, array, {shape.n_channels, grid.height, grid.width}, -1);
-    return floats(array);
-}
-
-void pixels_of_latents(const Input& latents, const Input& parameters, const Sizes& grids,
-                       const Sizes& neighbours, const Sizes& widths, const Output& kept,
-                       const Output& pixels, int n_threads) {
-    const FitShape shape = check_fit_shape(grids, neighbours, widths);
-    FitPixelsCall call = check_fit_pixels(shape, latents, parameters, kept);
-    call.pixels = check_fit_image("pixels", pixels, shape);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    latent_pixels(shape, call, n_threads);
-}
-
-void gradients_of_pixels(const Input& gradient, const Input& latents, const Input& parameters,
-                         const Sizes& grids, const Sizes& neighbours, const Sizes& widths,
-                         const Input& kept, const Output& latents_gradient,
-                         const Output& parameters_gradient, int n_threads) {
-    const FitShape shape = check_fit_shape(grids, neighbours, widths);
-    FitPixelsCall call = check_fit_pixels(shape, latents, parameters, kept);
-    call.gradient = check_fit_image("gradient", gradient, shape);
-    call.latents_gradient = check_fit_array("latents_gradient", latents_gradient, shape.n_latents);
-    call.parameters_gradient =
-        check_fit_array("parameters_gradient", parameters_gradient, shape.n_pixel_parameters);
-    check_threads(kFitOp, n_threads);
-    const nb::gil_scoped_release released;
-    latent_pixels_gradients(shape, call, n_threads);
-}
-
 }  // namespace
 
 // clang-format off
@@ -323,14 +249,7 @@ NB_MODULE(_native, m) {
           "sizes"_a, "rates"_a, "steps"_a, "rounding"_a, "keys"_a, "base"_a.none(), "slopes"_a,
           "adam"_a, "n_threads"_a);
     register_latent(m);
-    m.def("latent_cost", &cost_of_latents, "latents"_a, "parameters"_a, "grids"_a, "neighbours"_a,
-          "widths"_a, "latents_gradient"_a, "parameters_gradient"_a, "n_threads"_a);
-    m.def("latent_kept", &kept_of_latents, "grids"_a, "neighbours"_a, "widths"_a);
-    m.def("latent_pixels", &pixels_of_latents, "latents"_a, "parameters"_a, "grids"_a,
-          "neighbours"_a, "widths"_a, "kept"_a, "pixels"_a, "n_threads"_a);
-    m.def("latent_pixels_gradients", &gradients_of_pixels, "gradient"_a, "latents"_a,
-          "parameters"_a, "grids"_a, "neighbours"_a, "widths"_a, "kept"_a, "latents_gradient"_a,
-          "parameters_gradient"_a, "n_threads"_a);
+    register_latent_fit(m);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);

@@ -51,7 +51,8 @@ inline void check_threads(const char* op, int n_threads) {
     if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
 }
 
-// Adds the functions of the latent grids.
+// Add the functions of latent grids, and of their fits.
 void register_latent(nb::module_& module);
+void register_latent_fit(nb::module_& module);
 
 }  // namespace inrcodec

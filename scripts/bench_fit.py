@@ -4,9 +4,9 @@
     python scripts/bench_fit.py rows.csv --extents 256x256 --sizes 2 --threads 1 --seconds 1
 
 Appends a row a measurement to the CSV: what, unit, median, p20, p80, threads, instruction_set,
-machine, commit, command. Torch and native code take turns, and have as many threads each. The
-pixels are noise: what an iteration takes does not depend on them. A busy machine shows in the
-distance from p20 to p80.
+machine, commit, command. Torch and native code take turns; beside native code torch has one thread,
+as in a fit. The pixels are noise: what an iteration takes does not depend on them. A busy machine
+shows in the distance from p20 to p80.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def measure(height: int, width: int, size: int, seconds: float) -> dict[str, lis
     for round_number in range(10_000):
         for backend, fit in fits.items():
             kernels.set_backend("torch" if backend == "torch" else "native")
+            torch.set_num_threads(kernels.threads() if backend == "torch" else 1)
             began = time.perf_counter()
             fit.step(MOMENT, LAMBDA)
             if round_number >= 2:  # the first ones make room
@@ -132,7 +133,6 @@ def main() -> None:
     if problem := dispatch.native_problem():
         sys.exit(f"native code is not available: {problem}")
     for n_threads in options.threads:
-        torch.set_num_threads(n_threads)
         kernels.set_threads(n_threads)
         for extent in options.extents:
             width, height = map(int, extent.split("x"))

@@ -56,11 +56,24 @@ struct FitPixelsCall {
     float* parameters_gradient = nullptr;
 };
 
+// Arrays [n_values], float32: `out` = round(round(gain units) + noise_scale noise), both softly, with
+// tanh(steepness x) height around the middle of a step; `slopes`, the derivative by the units.
+struct SoftCall {
+    int64_t n_values = 0;
+    const float* units = nullptr;
+    const float* noise = nullptr;
+    float* out = nullptr;
+    float* slopes = nullptr;
+    float gain = 1.0f, noise_scale = 0.0f, steepness = 1.0f, height = 1.0f;
+};
+
 // Arguments are checked already (common/latent_fit_checks.h). The same bits for any number of
 // threads.
 
 // The bits of all latents, and their gradients.
 double latent_cost(const FitShape& shape, const FitCostCall& call, int n_threads);
+
+void soften_latents(const SoftCall& call, int n_threads);
 
 // The pixels, which `call.pixels` receives; and the gradients of a function of them.
 int64_t kept_for_pixels(const FitShape& shape);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "array_checks.h"
 #include "latent_fit.h"
@@ -91,6 +92,18 @@ inline FitShape check_fit_shape(const std::vector<int64_t>& grids,
     shape.n_pixel_parameters = 8 * (levels - 1) + shape.n_hidden * (levels + 1 + c) + c * levels +
                                9 * shape.n_tails * c * c + c * (1 + shape.n_tails);
     return shape;
+}
+
+// A call without its arrays, by the temperature of soft rounding.
+inline SoftCall check_soft(double gain, double noise_scale, double temperature) {
+    if (!(temperature >= 1e-3 && temperature <= 1e3))
+        refuse(kFitOp, "temperature must be in [0.001, 1000]", std::to_string(temperature));
+    SoftCall call;
+    call.gain = static_cast<float>(gain);
+    call.noise_scale = static_cast<float>(noise_scale);
+    call.steepness = static_cast<float>(1.0 / temperature);
+    call.height = static_cast<float>(0.5 / std::tanh(0.5 / temperature));
+    return call;
 }
 
 }  // namespace inrcodec

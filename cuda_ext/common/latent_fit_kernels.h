@@ -7,7 +7,7 @@
 namespace inrcodec {
 
 constexpr int kFitAlignment = 64;
-constexpr int kFitBlock = 128;  // columns that are worked on together
+constexpr int kFitBlock = 256;  // columns that are worked on together
 constexpr int kFitGroup = 64;   // rows in memory have whole groups of columns,
 constexpr int kFitMargin = 16;  // and margins on both sides
 
@@ -78,6 +78,9 @@ struct FitSynthesis {
 };
 
 struct FitKernels {
+    // Values [first, last).
+    void (*soften)(const SoftCall&, int64_t first, int64_t last);
+
     // Orders the parameters of the context model for the kernels.
     int64_t (*cost_packed)(const FitShape&);  // floats
     void (*pack_cost)(const FitShape&, const float* parameters, float* packed);
@@ -106,7 +109,8 @@ struct FitKernels {
     int64_t (*synthesis_scratch)(const FitShape&);  // floats
     // Rows [first, last): the values before the tail; a layer of the tail, the last one to pixels.
     void (*lift)(const FitShape&, const FitSynthesis&, int first, int last, float* scratch);
-    void (*tail)(const FitShape&, const FitSynthesis&, int layer, int first, int last, float* scratch);
+    void (*tail)(const FitShape&, const FitSynthesis&, int layer, int first, int last,
+                 float* scratch);
     // The same back. Sums are the gradients of the weights, then of the biases: of the layer; of
     // lift, lower and blend, then of the biases of lift and of lower.
     void (*pass_tail)(const FitShape&, const FitSynthesis&, int layer, int first, int last,

@@ -5,6 +5,7 @@
 #include "../common/latent_fit_kernels.h"
 #include "latent_cost_strip.h"
 #include "latent_features.h"
+#include "latent_soft.h"
 #include "latent_synthesis_back.h"
 #include "latent_upsample.h"
 
@@ -12,10 +13,10 @@ namespace inrcodec {
 
 extern const FitKernels INRCODEC_FIT_VARIANT;
 const FitKernels INRCODEC_FIT_VARIANT = {
-    cost_packed,  pack_cost,        find_features,  pass_features,     cost_scratch,
-    cost_strip,   rise_scratch,     rise,           pass_rise,         sharpen,
-    pass_sharpen, synthesis_packed, pack_synthesis, synthesis_scratch, lift,
-    tail,         pass_tail,        pass_lift,
+    soften_latents, cost_packed,  pack_cost,        find_features,  pass_features,
+    cost_scratch,   cost_strip,   rise_scratch,     rise,           pass_rise,
+    sharpen,        pass_sharpen, synthesis_packed, pack_synthesis, synthesis_scratch,
+    lift,           tail,         pass_tail,        pass_lift,
 };
 
 }  // namespace inrcodec

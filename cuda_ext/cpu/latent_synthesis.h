@@ -166,8 +166,8 @@ void lift(const FitShape& shape, const FitSynthesis& call, int first, int last, 
 }
 
 // What a layer of the tail sees at a block: 3x3 places of each channel.
-inline void load_tail(const FitShape& shape, const FitSynthesis& call, int layer, int row, int column,
-                      const float** in) {
+inline void load_tail(const FitShape& shape, const FitSynthesis& call, int layer, int row,
+                      int column, const float** in) {
     for (int c = 0; c < shape.n_channels; ++c) {
         const float* plane = call.layers[layer] + c * call.plane();
         for (int i = 0; i < 9; ++i) {

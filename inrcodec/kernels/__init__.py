@@ -18,7 +18,7 @@ from inrcodec.kernels import dispatch, native, reference, reference_quantize
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
-from inrcodec.kernels.pyramid import SIZES, Grid, LatentShape, Weight
+from inrcodec.kernels.pyramid import SIZES, Grid, LatentShape, Softness, Weight
 from inrcodec.kernels.quantizer import AdamStep, Quantizer, Rounding
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "LatentShape",
     "Quantizer",
     "Rounding",
+    "Softness",
     "Weight",
     "backend",
     "grid_encode",
@@ -50,6 +51,7 @@ __all__ = [
     "quantize_step",
     "set_backend",
     "set_threads",
+    "soft_latents",
     "threads",
 ]
 
@@ -124,6 +126,15 @@ def latent_pixels(
     from inrcodec.kernels import torch_latent_fit  # imports torch
 
     return torch_latent_fit.latent_pixels(latents, shape, weights)
+
+
+def soft_latents(units: torch.Tensor, noise: torch.Tensor, softness: Softness) -> torch.Tensor:
+    """The latents [n] of `units` [n] as a fit sees them: rounded softly, with `noise` [n], normal,
+    and rounded softly again. Differentiable in the units; float32 on the CPU runs natively where
+    that is built."""
+    from inrcodec.kernels import torch_latent_fit  # imports torch
+
+    return torch_latent_fit.soft_latents(units, noise, softness)
 
 
 def quantize_forward(

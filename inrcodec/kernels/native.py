@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
 from inrcodec.kernels.perceptron import Perceptron
-from inrcodec.kernels.pyramid import LatentShape
+from inrcodec.kernels.pyramid import LatentShape, Softness
 from inrcodec.kernels.quantizer import AdamStep, Quantizer
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ __all__ = [
     "latent_pixels_gradients",
     "mlp_forward",
     "mlp_gradients",
+    "native_shape",
     "quantize_forward",
     "quantize_step",
+    "soft_latents",
     "synthesize",
 ]
 
@@ -147,7 +149,7 @@ def _joined(
 
 def latent_cost(inputs: tuple[Array, Array], shape: LatentShape, out: tuple[Array, Array]) -> float:
     """The bits of latents; write the gradients of latents and joined parameters."""
-    bits: float = _module().latent_cost(*inputs, *_pyramid(shape), *out, dispatch.threads())
+    bits: float = _module().latent_cost(*inputs, *native_shape(shape), *out, dispatch.threads())
     return bits
 
 
@@ -155,12 +157,12 @@ def latent_pixels(
     inputs: tuple[Array, Array], shape: LatentShape, out: tuple[Array, Array]
 ) -> None:
     """Write what the way back needs, [latent_kept(shape)], and pixels."""
-    _module().latent_pixels(*inputs, *_pyramid(shape), *out, dispatch.threads())
+    _module().latent_pixels(*inputs, *native_shape(shape), *out, dispatch.threads())
 
 
 def latent_kept(shape: LatentShape) -> int:
     """Floats that `latent_pixels` keeps for `latent_pixels_gradients`."""
-    n_floats: int = _module().latent_kept(*_pyramid(shape))
+    n_floats: int = _module().latent_kept(*native_shape(shape))
     return n_floats
 
 
@@ -168,11 +170,16 @@ def latent_pixels_gradients(
     inputs: tuple[Array, Array, Array], shape: LatentShape, kept: Array, out: tuple[Array, Array]
 ) -> None:
     """Gradients of latents and joined parameters; from gradient, latents, parameters."""
-    options = (*_pyramid(shape), kept)
+    options = (*native_shape(shape), kept)
     _module().latent_pixels_gradients(*inputs, *options, *out, dispatch.threads())
 
 
-def _pyramid(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:
+def soft_latents(inputs: tuple[Array, Array], softness: Softness, out: tuple[Array, Array]) -> None:
+    """Write soft latents and their slopes by the units; from units and noise."""
+    _module().soft_latents(*inputs, *softness, *out, dispatch.threads())
+
+
+def native_shape(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:
     """Grids, neighbours and widths, as the native side wants them."""
     size = shape.networks
     grids = [

@@ -29,6 +29,7 @@ __all__ = [
     "Grid",
     "LatentShape",
     "LatentSize",
+    "Softness",
     "Weight",
 ]
 
@@ -77,6 +78,15 @@ class Grid(NamedTuple):
     def n_values(self) -> int:
         """Values of the grid."""
         return self.height * self.width
+
+
+class Softness(NamedTuple):
+    """How a fit sees latents: `gain` over the units that it moves, `noise` of that standard
+    deviation, `temperature` of soft rounding, 0.001 to 1000."""
+
+    gain: float
+    noise: float
+    temperature: float
 
 
 class Weight(NamedTuple):

@@ -6,6 +6,7 @@ in every weight. Imported only when a torch tensor comes in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,9 +14,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from inrcodec.kernels.pyramid import Grid, LatentShape
+from inrcodec.kernels.pyramid import Grid, LatentShape, Softness
 
-__all__ = ["latent_bits", "latent_pixels"]
+__all__ = ["latent_bits", "latent_pixels", "soft_latents"]
 
 _LARGEST_LOG2_SCALE: Final = 15.0
 _SMALLEST_LOG2_SCALE: Final = -5.0
@@ -67,6 +68,22 @@ def latent_pixels(latents: Tensor, shape: LatentShape, weights: Weights) -> Tens
         bias = weights[f"tail_bias{layer}"]
         values = functional.conv2d(padded, weights[f"tail{layer}"], bias) + values
     return values[0] + (weights["blend"] @ flat).view(values.shape[1:])
+
+
+def soft_latents(units: Tensor, noise: Tensor, softness: Softness) -> Tensor:
+    """`inrcodec.kernels.soft_latents`."""
+    softly = _soft_round(units * softness.gain, softness.temperature)
+    return _soft_round(softly + noise * softness.noise, softness.temperature)
+
+
+def _soft_round(x: Tensor, temperature: float) -> Tensor:
+    """Differentiable rounding: round(x) at temperature 0, nearly x from 1 on; above 0.
+
+    Source: Agustsson & Theis 2020, sec. 4.1, arXiv:2006.09952.
+    """
+    below = x.floor()
+    bend = torch.tanh((x - below - 0.5) / temperature)
+    return torch.add(below + 0.5, bend, alpha=0.5 / math.tanh(0.5 / temperature))
 
 
 # --- contexts ------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from inrcodec.kernels import dispatch, native, torch_latent
-from inrcodec.kernels.pyramid import LatentShape
+from inrcodec.kernels.pyramid import LatentShape, Softness
 
-__all__ = ["latent_cost", "latent_pixels"]
+__all__ = ["latent_cost", "latent_pixels", "soft_latents"]
 
 _COST_GROUPS: Final = ("mix", "mix_bias", "head", "head_bias", "feature", "feature_bias")
 
@@ -36,6 +36,32 @@ def latent_pixels(latents: Tensor, shape: LatentShape, weights: Mapping[str, Ten
         return torch_latent.latent_pixels(latents, shape, weights)
     pixels: Tensor = _Pixels.apply(shape, latents, *tensors)  # type: ignore[no-untyped-call]
     return pixels
+
+
+def soft_latents(units: Tensor, noise: Tensor, softness: Softness) -> Tensor:
+    """`inrcodec.kernels.soft_latents`."""
+    if not _is_native(units, noise):
+        return torch_latent.soft_latents(units, noise, softness)
+    latents: Tensor = _Soft.apply(units, noise, softness)  # type: ignore[no-untyped-call]
+    return latents
+
+
+class _Soft(torch.autograd.Function):
+    """Finds the slopes with the values."""
+
+    @staticmethod
+    def forward(ctx: Any, units: Tensor, noise: Tensor, softness: Softness) -> Tensor:
+        inputs = units.detach().contiguous(), noise.detach().contiguous()
+        out, slopes = torch.empty_like(inputs[0]), torch.empty_like(inputs[0])
+        native.soft_latents(inputs, softness, (out, slopes))
+        ctx.save_for_backward(slopes)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (slopes,) = ctx.saved_tensors
+        return gradients[0] * slopes, None, None
 
 
 class _Cost(torch.autograd.Function):

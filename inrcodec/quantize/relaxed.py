@@ -22,22 +22,11 @@ __all__ = [
     "expected_bits",
     "log2_steps",
     "snap_steps",
-    "soft_round",
 ]
 
 _LOG2_STEPS = np.log2([step_size(index) for index in range(N_STEPS)]).astype(np.float32)
 _BOUNDS = torch.from_numpy((_LOG2_STEPS[1:] + _LOG2_STEPS[:-1]) / 2)
 _LOG2_STEP_TABLE = torch.from_numpy(_LOG2_STEPS)
-
-
-def soft_round(x: Tensor, temperature: float) -> Tensor:
-    """Differentiable rounding: round(x) at temperature 0, nearly x from 1 on; above 0.
-
-    Source: Agustsson & Theis 2020, sec. 4.1, arXiv:2006.09952.
-    """
-    below = x.floor()
-    bend = torch.tanh((x - below - 0.5) / temperature)
-    return torch.add(below + 0.5, bend, alpha=0.5 / math.tanh(0.5 / temperature))
 
 
 def snap_steps(log2_steps: Tensor) -> tuple[int, ...]:

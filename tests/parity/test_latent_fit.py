@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from inrcodec import kernels
-from inrcodec.kernels import LatentShape
+from inrcodec.kernels import LatentShape, Softness
 
 torch = pytest.importorskip("torch")
 
-from inrcodec.kernels import latent_cost, latent_pixels, torch_latent  # noqa: E402
+from inrcodec.kernels import latent_cost, latent_pixels, soft_latents, torch_latent  # noqa: E402
 
 TOLERANCE = 1e-4  # norm of the difference over the norm, of each gradient
 EXTENTS = [(1, 1), (1, 9), (7, 1), (5, 6), (33, 70), (64, 64), (23, 300)]
@@ -86,6 +86,27 @@ def test_pixels_and_their_gradients_match(native: ModuleType, shape: LatentShape
     for name in native.instruction_sets():
         native.use_instruction_set(name)
         assert_close(results(latent_pixels, shape, values, torch.float32), expected)
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.08, 0.35, 1.0, 50.0])
+@pytest.mark.parametrize("count", [0, 1, 17, 40000])
+def test_soft_latents_match(native: ModuleType, count: int, temperature: float) -> None:
+    rng = np.random.default_rng(count)
+    units = (rng.standard_normal(count) * rng.choice([0.01, 1.0, 1e6], count)).astype(np.float32)
+    noise = rng.standard_normal(count).astype(np.float32)
+    softness = Softness(16.0, 0.2, temperature)
+    wide = torch.from_numpy(units.astype(np.float64)).requires_grad_()
+    expected = torch_latent.soft_latents(wide, torch.from_numpy(noise.astype(float)), softness)
+    expected.sum().backward()
+    for name in native.instruction_sets():
+        native.use_instruction_set(name)
+        leaf = torch.from_numpy(units).requires_grad_()
+        values = soft_latents(leaf, torch.from_numpy(noise), softness)
+        values.sum().backward()
+        small = np.abs(units) < 4.0  # elsewhere float32 has too few places
+        for got, right in ((values.detach(), expected.detach()), (leaf.grad, wide.grad)):
+            got, right = got.numpy()[small], right.numpy()[small]
+            assert distance(got, right) < TOLERANCE
 
 
 def assert_equal(got: Any, expected: Any) -> None:
@@ -192,3 +213,37 @@ def test_native_arguments_of_the_cost_are_refused(native: ModuleType) -> None:
         with pytest.raises(ValueError, match=r"^latent_fit: .*, got ") as refusal:
             native.latent_cost(**{**good, name: value})
         assert message in str(refusal.value)
+
+
+def test_native_arguments_of_the_pixels_are_refused(native: ModuleType) -> None:
+    shape = {"grids": [1, 2, 0, 0, 2, 3, 0, 1], "neighbours": [0, -1], "widths": [1, 8, 1, 3]}
+    n_floats = native.latent_kept(**shape)
+    good: dict[str, Any] = {
+        **shape,
+        "gradient": np.zeros((3, 2, 3), np.float32),
+        "latents": np.zeros(8, np.float32),
+        "parameters": np.zeros(8 + 8 * (2 + 1 + 3) + 3 * 2 + 81 + 6, np.float32),
+        "kept": np.zeros(n_floats, np.float32),
+        "latents_gradient": np.empty(8, np.float32),
+        "parameters_gradient": np.empty(149, np.float32),
+        "n_threads": 1,
+    }
+    native.latent_pixels_gradients(**good)
+    bad = [
+        ("gradient", np.zeros((3, 3, 2), np.float32), "gradient must have shape [3, 2, 3]"),
+        ("kept", np.zeros(n_floats - 1, np.float32), "kept must have shape"),
+        ("parameters", np.zeros(148, np.float32), "parameters must have shape [149], got [148]"),
+        ("widths", [1, 8, 1, 17], "channels must be in [1, 16], got 17"),
+        ("widths", [1, 129, 1, 3], "hidden must be in [1, 128], got 129"),
+        ("widths", [1, 8, 5, 3], "tail layers must be in [1, 4], got 5"),
+        ("n_threads", -1, "threads must be at least 1, got -1"),
+    ]
+    for name, value, message in bad:
+        with pytest.raises(ValueError, match=r"^latent_fit: .*, got ") as refusal:
+            native.latent_pixels_gradients(**{**good, name: value})
+        assert message in str(refusal.value)
+    units = np.zeros(5, np.float32)
+    with pytest.raises(ValueError, match=r"^latent_fit: temperature must be in \[0.001, 1000\]"):
+        native.soft_latents(units, units, 16.0, 0.2, 0.0, units.copy(), units.copy(), 1)
+    with pytest.raises(ValueError, match=r"^latent_fit: noise must have shape \[5\], got \[4\]"):
+        native.soft_latents(units, units[:4], 16.0, 0.2, 0.1, units.copy(), units.copy(), 1)

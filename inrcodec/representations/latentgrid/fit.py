@@ -236,14 +236,15 @@ class _ImageFit:
 
     def _all(self, work: Callable[[TileFit], Measured]) -> Measured:
         """What is measured of all tiles, of several on all cores."""
+        n_threads = torch.get_num_threads()
+        if len(self._fits) > 1 or kernels.backend() == "native":
+            torch.set_num_threads(1)  # what is left to torch is too small for more
         if len(self._fits) == 1:
             error, bits = work(self._fits[0])
         else:
-            n_threads = torch.get_num_threads()
-            torch.set_num_threads(1)
             with ThreadPoolExecutor(kernels.threads()) as pool:
                 error, bits = np.sum(list(pool.map(work, self._fits)), axis=0).tolist()
-            torch.set_num_threads(n_threads)
+        torch.set_num_threads(n_threads)
         return Measured(error, bits + _HEADER_BITS)
 
     def _restore(self, states: Sequence[TileState]) -> None:

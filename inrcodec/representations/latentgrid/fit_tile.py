@@ -18,7 +18,7 @@ from pytorch_optimizer import SOAP
 from torch import Tensor
 
 from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
-from inrcodec.kernels import LatentShape, Weight, latent_cost, latent_pixels
+from inrcodec.kernels import LatentShape, Softness, Weight, latent_cost, latent_pixels, soft_latents
 from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.pack import LatentTile
@@ -100,7 +100,12 @@ class TileFit:
         self._weight_rate = weight_rate
         self._random = torch.Generator().manual_seed(seed)
         self._priors = {w.name: torch.tensor(w.prior).expand(w.shape[-1:]) for w in shape.weights}
-        self._sizes = torch.tensor([float(sum(w.size for w in g)) for g in shape.groups])
+        self._flat_priors = torch.cat(
+            [self._priors[w.name].expand(w.shape).flatten() for w in shape.weights]
+        )
+        n_values = torch.tensor([sum(w.size for w in group) for group in shape.groups])
+        self._sizes = n_values.float()
+        self._group_of = torch.arange(len(n_values)).repeat_interleave(n_values)
         self._rounded = start is not None
         state = start or self._beginning()
         self._latents = state.latents.clone().requires_grad_()
@@ -170,12 +175,11 @@ class TileFit:
 
     def _soft(self, moment: Moment) -> Tensor:
         """The latents as the networks see them now."""
-        scaled = self._latents * GAIN
         if moment.hard:
-            return scaled.detach().round()
-        noise = torch.randn(scaled.shape, generator=self._random) * moment.noise
-        softly = relaxed.soft_round(scaled, moment.temperature)
-        return relaxed.soft_round(softly + noise, moment.temperature)
+            return (self._latents.detach() * GAIN).round()
+        noise = torch.randn(self._latents.shape, generator=self._random)
+        softness = Softness(GAIN, moment.noise, moment.temperature)
+        return soft_latents(self._latents, noise, softness)
 
     def _weights_at(self, *, rounded: bool) -> tuple[dict[str, Tensor], Tensor]:
         """All weights, and the bits that they take; 0 of weights that are free."""
@@ -185,20 +189,22 @@ class TileFit:
         self._begin_to_round()
         stored = relaxed.log2_steps(relaxed.snap_steps(self._log2_steps))
         steps = torch.exp2(self._log2_steps + (stored - self._log2_steps).detach())
-        weights, sums = {}, []
-        for group, step in zip(self.shape.groups, steps.unbind(0), strict=True):
-            parts = []
-            for weight in group:
-                scaled = self._weights[weight.name] / step
-                symbols = scaled + (scaled.round() - scaled).detach()
-                weights[weight.name] = symbols * step + self._priors[weight.name]
-                parts.append(symbols.flatten())
-            joined = torch.cat(parts)
-            sums.append(torch.stack([joined.abs().sum(), joined.square().sum()]))
-        for weight in self.shape.weights:
-            weights.setdefault(weight.name, self._weights[weight.name])  # those without values
-        bits = relaxed.expected_bits(torch.stack(sums), self._sizes, noisy=False).sum()
-        return weights, bits + _TABLE_BITS * len(sums)
+        flat = torch.cat([self._weights[weight.name].flatten() for weight in self.shape.weights])
+        step = steps[self._group_of]
+        scaled = flat / step
+        symbols = scaled + (scaled.round() - scaled).detach()
+        sizes = torch.stack([symbols.abs(), symbols.square()], dim=1)
+        sums = torch.zeros(len(steps), 2).index_add(0, self._group_of, sizes)
+        bits = relaxed.expected_bits(sums, self._sizes, noisy=False).sum()
+        return self._split(symbols * step + self._flat_priors), bits + _TABLE_BITS * len(steps)
+
+    def _split(self, flat: Tensor) -> dict[str, Tensor]:
+        """All weights, by name, of their values one after the other."""
+        parts = torch.split(flat, [weight.size for weight in self.shape.weights])
+        return {
+            weight.name: part.view(weight.shape)
+            for weight, part in zip(self.shape.weights, parts, strict=True)
+        }
 
     def _begin_to_round(self) -> None:
         """Choose the first steps."""
