@@ -24,6 +24,7 @@ __all__ = [
     "TAIL_BITS",
     "Fixed",
     "fixed_weights",
+    "fractional_bits",
     "rounded",
 ]
 
