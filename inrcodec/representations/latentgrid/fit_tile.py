@@ -36,6 +36,9 @@ of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.00
 _STEP_RATE: Final = 0.02
 _FIRST_STEP: Final = 0.5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
+_FIRST_SCALE: Final = 4.0  # log2 over that of the smallest: latents may be anything around 0
+_BLEND: Final = 0.04  # of the span of an image, to a whole latent
+_COLOURS, _AXES = 4, 3  # with so many channels, axes that levels begin with
 _MOST_GRADIENT: Final = 0.1
 _TABLE_BITS: Final = 28  # what the step and the table of a group take
 
@@ -68,6 +71,20 @@ class Target:
     offsets: Tensor
     scale: float
     similarity: MultiscaleSimilarity | None = None
+
+    def axes(self, n_levels: int) -> Tensor:
+        """The principal axis of its colours [channels, levels] that each level is to begin with.
+
+        The first for the finest, then the others in turn, so that no two levels that are next to
+        each other draw the same.
+        """
+        flat = self.pixels.flatten(1)
+        spread = torch.cov(flat, correction=0).reshape(len(flat), -1)
+        axes: Tensor = torch.linalg.eigh(spread).eigenvectors.flip(1)
+        axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
+        n_axes = min(len(flat), _AXES if len(flat) <= _COLOURS else n_levels)
+        turns: Tensor = axes[:, torch.arange(n_levels) % n_axes]
+        return turns
 
     def error(self, outputs: Tensor) -> Tensor:
         """The sum of weighted squared errors, or of what a lack of similarity counts."""
@@ -139,7 +156,11 @@ class TileFit:
         outputs = weight.shape[0]
         if weight.group in ("head", "feature"):
             return first.normal_(0.0, 1.0 / outputs**2, generator=self._random)
-        if weight.name in ("lift", "lower", "blend"):
+        if weight.name == "head_bias":
+            return torch.tensor([0.0, _FIRST_SCALE])
+        if weight.name == "blend":
+            return _BLEND * self._target.axes(self.shape.n_levels)
+        if weight.name in ("lift", "lower"):
             bound = 1.0 / math.sqrt(weight.shape[1]) / outputs**2
             return first.uniform_(-bound, bound, generator=self._random)
         return first
