@@ -14,7 +14,12 @@ from inrcodec.kernels import dispatch
 __all__ = ["as_text", "report"]
 
 _NEEDED = ("numpy", "constriction", "array-api-compat", "pillow", "tifffile", "typer", "rich")
-_OPTIONAL = {"torch": "fit", "soundfile": "audio", "matplotlib": "bench"}
+_OPTIONAL = {
+    "torch": "fit",
+    "pytorch-optimizer": "fit",
+    "soundfile": "audio",
+    "matplotlib": "bench",
+}
 
 
 def report() -> dict[str, object]:

@@ -190,8 +190,8 @@ class _Search:
     def run(self) -> _Try:
         """Try until the budget is spent; give the best."""
         shares = _SHARES[self._aim.scale]
-        if self._aim.scale == "mse" and not self._representation.sized_by_goal:
-            shares = _SHARES["bytes"]  # no share is needed to find the size
+        if self._aim.scale == "mse" and not (self._representation.sized_by_goal or self._is_tuned):
+            shares = _SHARES["bytes"]  # no share is needed to find the size, or what is to be held
         for index, share in enumerate(shares):
             budget = self._budget(share, shares[index:])
             self._share, self._share_spent = share, sum(shares[:index])
@@ -277,7 +277,7 @@ class _Search:
             lam, held = goal.lam / _REVIVAL, self._aim.value
             return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
         if self._is_tuned and len(self._tries) == 1 and self._aim.scale == "mse":
-            return replace(goal, held=goal.held * miss), last.encoded.fitted
+            return replace(goal, held=goal.held * miss), None
         resized = self._representation.sized_by_goal and len(self._tries) == 1
         if resized and self._aim.scale == "mse":
             size = miss ** (-1.0 / _ERROR_POWER)
