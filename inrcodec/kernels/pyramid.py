@@ -191,7 +191,7 @@ class LatentShape:
             *(Weight(f"feature{k}", "feature", (size.n_features, k)) for k in inputs),
             *(Weight(f"feature_bias{k}", "feature_bias", (size.n_features,)) for k in inputs),
             Weight("rise", "rise", (rises, 4), RISE_PRIOR),
-            Weight("sharpen", "sharpen", (rises, 4), (0.0, 0.0, 0.0, 2.0)),
+            Weight("sharpen", "sharpen", (rises, 4), (0.0, 0.0, 0.0, 1.0)),
             Weight("lift", "lift", (size.n_hidden, self.n_levels)),
             Weight("lift_bias", "lift_bias", (size.n_hidden,)),
             Weight("lower", "lower", (c, size.n_hidden)),

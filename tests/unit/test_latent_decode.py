@@ -105,7 +105,7 @@ def test_weights_are_prior_and_symbols_times_step() -> None:
     weights = fixed.fixed_weights(shape, symbols, indices)
     assert weights["lift"].ravel()[:2].tolist() == [3 * 2**12, -16 * 2**16]
     assert weights["rise"][0].tolist() == [-9 * 256 + 2**12, -27 * 256, 67 * 256, 225 * 256]
-    assert weights["sharpen"][5].tolist() == [0, 0, 0, 2**17]
+    assert weights["sharpen"][5].tolist() == [0, 0, 0, 2**16]
 
 
 def test_products_of_steps_are_rounded_half_up() -> None:

@@ -90,12 +90,13 @@ def test_a_cancelled_fit_still_gives_a_file() -> None:
     assert codec.decode(made.data).samples.shape == (20, 20, 3)
 
 
-def test_the_schedule_rounds_weights_first_and_latents_last() -> None:
+def test_the_schedule_rounds_latents_last_and_prices_weights_early() -> None:
     moments = [moment_of(k / 100, resumed=False) for k in range(101)]
-    rounded = [moment.weights_rounded for moment in moments]
+    order = ["free", "noisy", "rounded"]
+    ways = [order.index(moment.weighing) for moment in moments]
+    assert (ways[0], ways[5], ways[100]) == (0, 1, 2)
+    assert ways == sorted(ways)
     hard = [moment.hard for moment in moments]
-    assert not rounded[0]
-    assert rounded == sorted(rounded)
     assert not hard[50]
     assert hard == sorted(hard)
     assert hard[-1]

@@ -31,7 +31,7 @@ from inrcodec.representations.latentgrid.pack import (
     LatentTile,
     Output,
 )
-from inrcodec.representations.latentgrid.schedule import moment_of
+from inrcodec.representations.latentgrid.schedule import Moment, moment_of
 from inrcodec.representations.latentgrid.tiling import Tile
 from inrcodec.representations.price import Price
 from inrcodec.signal import Signal
@@ -167,7 +167,7 @@ class _ImageFit:
             )
         return model
 
-    def _tile_fit(self, tile: Tile, size: int, state: TileState | None) -> TileFit:
+    def _tile_fit(self, tile: Tile, size: int, state: TileState | None = None) -> TileFit:
         model = self._model_of(size)
         shape = model.shape_of(tile)
         return TileFit(
@@ -183,29 +183,28 @@ class _ImageFit:
 
     def _size(self, budget: Budget) -> int:
         """The size that is asked for, or the largest usual one that the time is enough for."""
-        if self._config.macs is not None:
-            return MACS.index(self._config.macs)
-        if budget.iterations is not None or budget.deadline is None:
-            return _USUAL_SIZE
+        wanted = self._config.macs
+        size = _USUAL_SIZE if wanted is None else MACS.index(wanted)
+        if wanted is not None or budget.iterations is not None or budget.deadline is None:
+            return size
         tile = next(self._tiling.tiles())
-        probe = self._tile_fit(tile, _USUAL_SIZE, None)
+        probe = self._tile_fit(tile, size)
         for _ in range(2):
             began = time.monotonic()
             probe.step(moment_of(0.5, resumed=False), self._goal.lam)
             seconds = time.monotonic() - began
         whole = seconds * self._covered / (tile.height * tile.width)
-        share = budget.seconds_left / (whole * _ENOUGH_ITERATIONS)
-        usual = MACS[_USUAL_SIZE]
-        return max(
-            size for size in range(_USUAL_SIZE + 1) if size == 0 or MACS[size] <= share * usual
-        )
+        iterations = budget.seconds_left / whole
+        while size > 0 and iterations < _ENOUGH_ITERATIONS:
+            iterations *= MACS[size] / MACS[size - 1]
+            size -= 1
+        return size
 
     # --- one iteration ---------------------------------------------------------------------------
 
     def step(self, fraction: float) -> None:
         """One step of every tile; goes back to what was safe, more slowly, if one diverges."""
-        moment = moment_of(fraction, resumed=self._resumed)
-        moment = moment._replace(rate=moment.rate * self._slowdown)
+        moment = self._moment(fraction)
         measured = self._all(lambda fit: fit.step(moment, self._price.lam))
         if not math.isfinite(sum(measured)):
             self._slowdown /= 2.0
@@ -215,9 +214,13 @@ class _ImageFit:
             return
         self._last = measured
 
+    def _moment(self, fraction: float) -> Moment:
+        moment = moment_of(fraction, resumed=self._resumed)
+        return moment._replace(rate=moment.rate * self._slowdown)
+
     def check(self, fraction: float) -> None:
         """Measure everything rounded, move the price, and keep the state if it is the best."""
-        if not moment_of(fraction, resumed=self._resumed).weights_rounded:
+        if fraction < 1.0 and self._moment(fraction).weighing == "free":
             self._safe = [fit.state() for fit in self._fits]
             return
         measured = self._all(lambda fit: fit.measure())
@@ -235,7 +238,7 @@ class _ImageFit:
         return measured.error / (self._covered * self._signal.spec.channels)
 
     def _all(self, work: Callable[[TileFit], Measured]) -> Measured:
-        """What is measured of all tiles, of several on all cores."""
+        """What is measured of all tiles together, of several on all cores."""
         n_threads = torch.get_num_threads()
         if len(self._fits) > 1 or kernels.backend() == "native":
             torch.set_num_threads(1)  # what is left to torch is too small for more
@@ -254,17 +257,17 @@ class _ImageFit:
     # --- what comes of it ------------------------------------------------------------------------
 
     def report(self, clock: Clock) -> Step:
-        """Where the fit stands; bytes are unknown (NaN) until weights are rounded.
+        """Where the fit stands; bytes are unknown (NaN) until weights have a price.
 
         So is the PSNR of a fit that makes something else than the MSE small.
         """
         mse = self._mse(self._last) if self._goal.tune == "mse" else math.nan
-        rounded = moment_of(clock.fraction, resumed=self._resumed).weights_rounded
+        priced = self._moment(clock.fraction).weighing != "free"
         return Step(
             iteration=clock.iterations,
             fraction=clock.fraction,
             psnr_db=-10.0 * math.log10(max(mse, 1e-20)),
-            n_bytes=self._last.bits / 8.0 if rounded else math.nan,
+            n_bytes=self._last.bits / 8.0 if priced else math.nan,
             seconds_left=clock.seconds_left,
         )
 

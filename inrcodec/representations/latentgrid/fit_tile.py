@@ -22,7 +22,7 @@ from inrcodec.kernels import LatentShape, Softness, Weight, latent_cost, latent_
 from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.pack import LatentTile
-from inrcodec.representations.latentgrid.schedule import GAIN, Moment
+from inrcodec.representations.latentgrid.schedule import GAIN, Moment, Weighing
 
 __all__ = ["UNLIKENESS", "Measured", "Target", "TileFit", "TileState"]
 
@@ -36,9 +36,6 @@ of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.00
 _STEP_RATE: Final = 0.02
 _FIRST_STEP: Final = 0.5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
-_FIRST_SCALE: Final = 4.0  # log2 over that of the smallest: latents may be anything around 0
-_BLEND: Final = 0.04  # of the span of an image, to a whole latent
-_COLOURS, _AXES = 4, 3  # with so many channels, axes that levels begin with
 _MOST_GRADIENT: Final = 0.1
 _TABLE_BITS: Final = 28  # what the step and the table of a group take
 
@@ -71,20 +68,6 @@ class Target:
     offsets: Tensor
     scale: float
     similarity: MultiscaleSimilarity | None = None
-
-    def axes(self, n_levels: int) -> Tensor:
-        """The principal axis of its colours [channels, levels] that each level is to begin with.
-
-        The first for the finest, then the others in turn, so that no two levels that are next to
-        each other draw the same.
-        """
-        flat = self.pixels.flatten(1)
-        spread = torch.cov(flat, correction=0).reshape(len(flat), -1)
-        axes: Tensor = torch.linalg.eigh(spread).eigenvectors.flip(1)
-        axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
-        n_axes = min(len(flat), _AXES if len(flat) <= _COLOURS else n_levels)
-        turns: Tensor = axes[:, torch.arange(n_levels) % n_axes]
-        return turns
 
     def error(self, outputs: Tensor) -> Tensor:
         """The sum of weighted squared errors, or of what a lack of similarity counts."""
@@ -123,7 +106,7 @@ class TileFit:
         n_values = torch.tensor([sum(w.size for w in group) for group in shape.groups])
         self._sizes = n_values.float()
         self._group_of = torch.arange(len(n_values)).repeat_interleave(n_values)
-        self._rounded = start is not None
+        self._weighed = start is not None
         state = start or self._beginning()
         self._latents = state.latents.clone().requires_grad_()
         self._log2_steps = state.log2_steps.clone().requires_grad_()
@@ -156,11 +139,7 @@ class TileFit:
         outputs = weight.shape[0]
         if weight.group in ("head", "feature"):
             return first.normal_(0.0, 1.0 / outputs**2, generator=self._random)
-        if weight.name == "head_bias":
-            return torch.tensor([0.0, _FIRST_SCALE])
-        if weight.name == "blend":
-            return _BLEND * self._target.axes(self.shape.n_levels)
-        if weight.name in ("lift", "lower"):
+        if weight.name in ("lift", "lower", "blend"):
             bound = 1.0 / math.sqrt(weight.shape[1]) / outputs**2
             return first.uniform_(-bound, bound, generator=self._random)
         return first
@@ -169,7 +148,7 @@ class TileFit:
 
     def step(self, moment: Moment, lam: float) -> Measured:
         """One step downhill; what was measured on the way, of soft latents, may be not finite."""
-        weights, weight_bits = self._weights_at(rounded=moment.weights_rounded)
+        weights, weight_bits = self._weights_at(moment.weighing)
         latents = self._soft(moment)
         bits = latent_cost(latents, self.shape, weights)
         error = self._target.error(latent_pixels(latents, self.shape, weights))
@@ -191,7 +170,7 @@ class TileFit:
         self._soap.step()
         if not moment.hard:
             self._adam.step()
-        if moment.weights_rounded:
+        if moment.weighing != "free":
             self._step_adam.step()
 
     def _soft(self, moment: Moment) -> Tensor:
@@ -202,21 +181,24 @@ class TileFit:
         softness = Softness(GAIN, moment.noise, moment.temperature)
         return soft_latents(self._latents, noise, softness)
 
-    def _weights_at(self, *, rounded: bool) -> tuple[dict[str, Tensor], Tensor]:
+    def _weights_at(self, weighing: Weighing) -> tuple[dict[str, Tensor], Tensor]:
         """All weights, and the bits that they take; 0 of weights that are free."""
-        if not rounded:
+        if weighing == "free":
             free = {name: tensor + self._priors[name] for name, tensor in self._weights.items()}
             return free, torch.zeros(())
-        self._begin_to_round()
+        self._begin_to_weigh()
         stored = relaxed.log2_steps(relaxed.snap_steps(self._log2_steps))
         steps = torch.exp2(self._log2_steps + (stored - self._log2_steps).detach())
         flat = torch.cat([self._weights[weight.name].flatten() for weight in self.shape.weights])
         step = steps[self._group_of]
         scaled = flat / step
-        symbols = scaled + (scaled.round() - scaled).detach()
+        if weighing == "rounded":
+            symbols = scaled + (scaled.round() - scaled).detach()
+        else:
+            symbols = scaled + torch.rand(scaled.shape, generator=self._random) - 0.5
         sizes = torch.stack([symbols.abs(), symbols.square()], dim=1)
         sums = torch.zeros(len(steps), 2).index_add(0, self._group_of, sizes)
-        bits = relaxed.expected_bits(sums, self._sizes, noisy=False).sum()
+        bits = relaxed.expected_bits(sums, self._sizes, noisy=weighing == "noisy").sum()
         return self._split(symbols * step + self._flat_priors), bits + _TABLE_BITS * len(steps)
 
     def _split(self, flat: Tensor) -> dict[str, Tensor]:
@@ -227,11 +209,11 @@ class TileFit:
             for weight, part in zip(self.shape.weights, parts, strict=True)
         }
 
-    def _begin_to_round(self) -> None:
+    def _begin_to_weigh(self) -> None:
         """Choose the first steps."""
-        if self._rounded:
+        if self._weighed:
             return
-        self._rounded = True
+        self._weighed = True
         with torch.no_grad():
             for number, group in enumerate(self.shape.groups):
                 values = torch.cat([self._weights[weight.name].flatten() for weight in group])
@@ -243,7 +225,7 @@ class TileFit:
     @torch.no_grad()
     def measure(self) -> Measured:
         """Error and bits of everything rounded, as it would be stored now."""
-        weights, weight_bits = self._weights_at(rounded=True)
+        weights, weight_bits = self._weights_at("rounded")
         latents = (self._latents * GAIN).round()
         bits = latent_cost(latents, self.shape, weights) + weight_bits
         error = self._target.error(latent_pixels(latents, self.shape, weights))
@@ -265,7 +247,7 @@ class TileFit:
     @torch.no_grad()
     def tile(self) -> LatentTile:
         """Where the fit stands, in integers."""
-        self._begin_to_round()
+        self._begin_to_weigh()
         indices = relaxed.snap_steps(self._log2_steps)
         symbols = []
         for group, index in zip(self.shape.groups, indices, strict=True):

@@ -7,32 +7,36 @@ Kim et al. 2023, sec. 3, arXiv:2312.02753); at the end they are whole, and only 
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-__all__ = ["GAIN", "Moment", "moment_of"]
+__all__ = ["GAIN", "Moment", "Weighing", "moment_of"]
 
 GAIN: Final = 16.0
 """Latents over the parameters of which they are rounded."""
 
 _RATE, _LEAST_RATE = 1e-2, 1e-5
 _HARD_RATE: Final = 1e-4
-_WEIGHTS_ROUNDED_FROM: Final = 0.02
+_NOISY_FROM: Final = 0.02
 _HARD_FROM: Final = 0.85
 _RESUMED_SHARE: Final = 0.3
 _TEMPERATURES: Final = (0.35, 0.08)
 _NOISES: Final = (0.22, 0.15)
 _RESUMED_FROM: Final = 0.85  # where in the schedule of softness a fit goes on
 
+Weighing = Literal["free", "noisy", "rounded"]
+"""Weights move as they like; at the price of their bits and with noise in place of rounding; or
+rounded as they will be stored."""
+
 
 class Moment(NamedTuple):
     """What holds now: Adam's and SOAP's learning `rate`; `temperature` of soft rounding and
-    standard deviation of its `noise`, in latents; whether latents and weights are whole."""
+    standard deviation of its `noise`, in latents; whether latents are whole; how weights are."""
 
     rate: float
     temperature: float
     noise: float
     hard: bool
-    weights_rounded: bool
+    weighing: Weighing
 
 
 def moment_of(fraction: float, *, resumed: bool) -> Moment:
@@ -40,7 +44,7 @@ def moment_of(fraction: float, *, resumed: bool) -> Moment:
     hard = fraction >= _HARD_FROM
     if hard:
         part = (fraction - _HARD_FROM) / (1.0 - _HARD_FROM)
-        return Moment(_HARD_RATE * _cosine(part, 0.01), 0.0, 0.0, True, True)
+        return Moment(_HARD_RATE * _cosine(part, 0.01), 0.0, 0.0, True, "rounded")
     part = fraction / _HARD_FROM
     rate = _RATE * _cosine(part, _LEAST_RATE / _RATE)
     if resumed:
@@ -48,8 +52,10 @@ def moment_of(fraction: float, *, resumed: bool) -> Moment:
         part = _RESUMED_FROM + (1.0 - _RESUMED_FROM) * part
     temperature = _TEMPERATURES[0] + (_TEMPERATURES[1] - _TEMPERATURES[0]) * part
     noise = _NOISES[0] + (_NOISES[1] - _NOISES[0]) * part
-    rounded = resumed or fraction >= _WEIGHTS_ROUNDED_FROM
-    return Moment(rate, temperature, noise, False, rounded)
+    weighing: Weighing = "rounded" if resumed else "noisy"
+    if not resumed and fraction < _NOISY_FROM:
+        weighing = "free"
+    return Moment(rate, temperature, noise, False, weighing)
 
 
 def _cosine(part: float, least: float) -> float:
