@@ -9,6 +9,7 @@ from inrcodec.container.sections import (
     DecodeLimits,
     SectionId,
     breakdown,
+    id_of_key,
     require_section,
     tile_key,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "SectionId",
     "Stream",
     "breakdown",
+    "id_of_key",
     "require_section",
     "tile_key",
 ]

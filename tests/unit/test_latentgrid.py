@@ -193,7 +193,7 @@ def test_missing_and_surplus_tiles_are_refused(tiled: codec.Encoded) -> None:
     with pytest.raises(CorruptError, match=f"tile {n_tiles - 1} of {n_tiles} is missing"):
         codec.decode(replace(stream, sections=fewer).to_bytes())
     more = {**stream.sections, tile_key(n_tiles): b"x"}
-    with pytest.raises(CorruptError, match=f"latentgrid with {n_tiles} tiles"):
+    with pytest.raises(CorruptError, match=f"TILE beside the {n_tiles} tiles"):
         codec.decode(replace(stream, sections=more).to_bytes())
 
 

@@ -21,6 +21,7 @@ from inrcodec.container import (
     ByteReader,
     DecodeLimits,
     SectionId,
+    id_of_key,
     require_section,
     tile_key,
 )
@@ -125,7 +126,9 @@ class LatentGrid(Representation):
         keys = [tile_key(number) for number in range(n_tiles)]
         strange = sorted(set(sections) - {SectionId.MODEL, *keys})
         if strange:
-            raise CorruptError(f"section {strange[0]} of latentgrid with {n_tiles} tiles")
+            raise CorruptError(
+                f"{id_of_key(strange[0]).name} beside the {n_tiles} tiles of latentgrid"
+            )
         if not salvage:
             for number, key in enumerate(keys):
                 if key not in sections:
