@@ -171,7 +171,6 @@ class _Search:
         self._representation = request.representation(signal.spec)
         self._config = request.config(signal.spec)
         self._weights = request.weights(signal.spec)
-        self._is_tuned = request.roi is not None or request.tune != "mse"
         self._variance = _variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
         self._end = None if request.seconds is None else started + request.seconds
@@ -190,8 +189,8 @@ class _Search:
     def run(self) -> _Try:
         """Try until the budget is spent; give the best."""
         shares = _SHARES[self._aim.scale]
-        if self._aim.scale == "mse" and not (self._representation.sized_by_goal or self._is_tuned):
-            shares = _SHARES["bytes"]  # no share is needed to find the size, or what is to be held
+        if self._aim.scale == "mse" and not self._representation.sized_by_goal:
+            shares = _SHARES["bytes"]  # no share is needed to find the size
         for index, share in enumerate(shares):
             budget = self._budget(share, shares[index:])
             self._share, self._share_spent = share, sum(shares[:index])
@@ -276,8 +275,6 @@ class _Search:
                 n_bytes = goal.n_bytes
             lam, held = goal.lam / _REVIVAL, self._aim.value
             return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
-        if self._is_tuned and len(self._tries) == 1 and self._aim.scale == "mse":
-            return replace(goal, held=goal.held * miss), None
         resized = self._representation.sized_by_goal and len(self._tries) == 1
         if resized and self._aim.scale == "mse":
             size = miss ** (-1.0 / _ERROR_POWER)
@@ -285,9 +282,8 @@ class _Search:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
                 lam = last.encoded.fitted.lam or goal.lam
                 return replace(goal, n_bytes=n_bytes, lam=lam), None
-        # the error of a film, or of a fit that makes another one small, is not what the fit holds
-        is_other = self._signal.spec.kind is Kind.VIDEO or self._is_tuned
-        if self._aim.scale == "bytes" or (is_other and self._aim.scale == "mse"):
+        is_film = self._signal.spec.kind is Kind.VIDEO  # whose error is not the fit's, but near it
+        if self._aim.scale == "bytes" or (is_film and self._aim.scale == "mse"):
             goal = replace(goal, held=goal.held * miss)  # where a fit ends that believes it holds
         return goal, last.encoded.fitted
 
@@ -313,6 +309,7 @@ class _Search:
             bits_per_point=bits,
             mse=aim.value if aim.scale == "mse" else None,
             variance=self._variance,
+            n_points=spec.n_points,
         )
         goal = self._goal(lam, bits * spec.n_points / 8.0)
         return replace(goal, hold=aim.scale, held=aim.value)

@@ -27,7 +27,7 @@ def latent_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
     for name in ("rgba8", "grey16_metadata", "float32"):
         found[name] = usual[name], few
     planes = np.rint(waves(9, 11, channels=16) * 255).astype(np.uint8)
-    large = np.rint(waves(100, 90, channels=3) * 255).astype(np.uint8)
+    large = np.rint(waves(70, 38, channels=3) * 255).astype(np.uint8)
     one_pixel = Signal.image(np.array([[[200, 3, 90]]], np.uint8))
     return found | {
         "1x1": (one_pixel, few),
@@ -71,11 +71,11 @@ class Tiled:
 
 def latent_faults() -> dict[str, bytes]:
     """Every invalid stream of latent grids by its name."""
-    one, four = Tiled.of("latentgrid_rgb8_500"), Tiled.of("latentgrid_tiles")
-    (tile,), tiles, siren = one.tiles, four.tiles, Parts.of("siren_1x1")
+    one, two = Tiled.of("latentgrid_rgb8_500"), Tiled.of("latentgrid_tiles")
+    (tile,), tiles, siren = one.tiles, two.tiles, Parts.of("siren_1x1")
     tall = bytes([0x00, 5]) + varints(2**13, 2**13, 3)
     sound = bytes([0x12, 5]) + varints(24, 1, 8000)
-    checksum = four.framed()
+    checksum = two.framed()
     return {
         "latent_size_4": one.with_model(0, 4),
         "latent_prior_1": one.with_model(1, 1),
@@ -85,7 +85,7 @@ def latent_faults() -> dict[str, bytes]:
         "latent_tile_of_no_rows": one.with_model(4, 0),
         "latent_tile_too_tall": one.with_model(4, 100),
         "latent_overlap_of_one_tile": one.with_model(6, 1),
-        "latent_overlap_17": four.with_model(6, 17),
+        "latent_overlap_17": two.with_model(6, 17),
         "latent_model_cut_short": replace(one, model=one.model[:-1]).framed(),
         "latent_model_too_long": replace(one, model=one.model + b"\0").framed(),
         "latent_channels_17": replace(
@@ -98,7 +98,7 @@ def latent_faults() -> dict[str, bytes]:
         "latent_with_symbols": framed(
             (HEAD, one.head), (MODEL, one.model), (SYMBOLS, b""), (TILE, tile)
         ),
-        "tile_missing": four.with_tile(*tiles[:-1]),
+        "tile_missing": two.with_tile(*tiles[:-1]),
         "tile_too_many": one.with_tile(tile, tile),
         "tile_cut_short": one.with_tile(tile[:20]),
         "tile_of_symbols_too_large": one.with_tile(_with_maximum(tile, 2048)),

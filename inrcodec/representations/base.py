@@ -178,7 +178,9 @@ class Representation(ABC):
         """
 
     @classmethod
-    def expected_lam(cls, *, bits_per_point: float, mse: float | None, variance: float) -> float:
+    def expected_lam(
+        cls, *, bits_per_point: float, mse: float | None, variance: float, n_points: int
+    ) -> float:
         """The price of a bit at which a fit may come to so many bits, or to an error if given.
 
         Only where a search begins. `mse` and `variance`, of a signal around its means, on the

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["LatentGrid"]
 
 _KEPT_LATENTS = 1 << 23
+_NETWORK_BITS = 5000  # about
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,17 @@ class LatentGrid(Representation):
         return cls(spec, fitted.model, fitted=fitted)
 
     @classmethod
-    def expected_lam(cls, *, bits_per_point: float, mse: float | None, variance: float) -> float:
-        """By the mean of photographs; the error says it for almost any image."""
-        if mse is not None:
-            return float(1e-4 * (max(mse, 1e-9) / 7.6e-5) ** 1.67)
-        return float(1e-4 * (1.36 / bits_per_point) ** 1.9)
+    def expected_lam(
+        cls, *, bits_per_point: float, mse: float | None, variance: float, n_points: int
+    ) -> float:
+        """By the mean of photographs; the error says it for almost any image.
+
+        But of a small one, where networks cost more than latents, they must still be worth it.
+        """
+        if mse is None:
+            return float(1e-4 * (1.36 / bits_per_point) ** 1.9)
+        lam = 1e-4 * (max(mse, 1e-9) / 7.6e-5) ** 1.67
+        return float(min(lam, mse * n_points / _NETWORK_BITS))
 
     def pack(self) -> dict[int, bytes]:
         """MODEL and a TILE for each tile."""

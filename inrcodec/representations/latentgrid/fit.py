@@ -125,7 +125,7 @@ class _ImageFit:
         self._best: tuple[Measured, list[TileState]] | None = None
         self._safe = [fit.state() for fit in self._fits]
         self._slowdown = 1.0
-        self._last = Measured(math.nan, math.nan)
+        self._last = Measured(math.nan, math.nan, math.nan)
         if start is not None:
             self.check(0.0)
 
@@ -235,7 +235,9 @@ class _ImageFit:
         return self._price.cost(self._mse(measured), measured.bits)
 
     def _mse(self, measured: Measured) -> float:
-        return measured.error / (self._covered * self._signal.spec.channels)
+        """What is held, if it is an error; else what is made small."""
+        error = measured.squares if self._goal.hold == "mse" else measured.error
+        return error / (self._covered * self._signal.spec.channels)
 
     def _all(self, work: Callable[[TileFit], Measured]) -> Measured:
         """What is measured of all tiles together, of several on all cores."""
@@ -243,12 +245,13 @@ class _ImageFit:
         if len(self._fits) > 1 or kernels.backend() == "native":
             torch.set_num_threads(1)  # what is left to torch is too small for more
         if len(self._fits) == 1:
-            error, bits = work(self._fits[0])
+            error, squares, bits = work(self._fits[0])
         else:
             with ThreadPoolExecutor(kernels.threads()) as pool:
-                error, bits = np.sum(list(pool.map(work, self._fits)), axis=0).tolist()
+                sums = np.sum(list(pool.map(work, self._fits)), axis=0)
+            error, squares, bits = sums.tolist()
         torch.set_num_threads(n_threads)
-        return Measured(error, bits + _HEADER_BITS)
+        return Measured(error, squares, bits + _HEADER_BITS)
 
     def _restore(self, states: Sequence[TileState]) -> None:
         for fit, state in zip(self._fits, states, strict=True):

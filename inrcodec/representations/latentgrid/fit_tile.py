@@ -49,9 +49,10 @@ class TileState(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Sum of the squared errors of the [0, 1] scale, each with its weight, and bits."""
+    """What is made small of errors on the [0, 1] scale, their plain squares, and bits; sums."""
 
     error: float
+    squares: float
     bits: float
 
 
@@ -68,6 +69,11 @@ class Target:
     offsets: Tensor
     scale: float
     similarity: MultiscaleSimilarity | None = None
+
+    def squares(self, outputs: Tensor) -> Tensor:
+        """The sum of squared errors, all the same."""
+        shown = (self.offsets + outputs * self.scale).clamp(0.0, 1.0)
+        return (shown - self.pixels).square().sum()
 
     def error(self, outputs: Tensor) -> Tensor:
         """The sum of weighted squared errors, or of what a lack of similarity counts."""
@@ -154,7 +160,8 @@ class TileFit:
         error = self._target.error(latent_pixels(latents, self.shape, weights))
         counted = bits + weight_bits if self._weight_rate else bits
         loss = error / self._n_samples + lam / self._n_pixels * counted
-        measured = Measured(float(error.detach()), float((bits + weight_bits).detach()))
+        whole = float(error.detach())
+        measured = Measured(whole, whole, float((bits + weight_bits).detach()))
         if not math.isfinite(sum(measured)):
             return measured
         self._descend(loss, moment)
@@ -228,8 +235,9 @@ class TileFit:
         weights, weight_bits = self._weights_at("rounded")
         latents = (self._latents * GAIN).round()
         bits = latent_cost(latents, self.shape, weights) + weight_bits
-        error = self._target.error(latent_pixels(latents, self.shape, weights))
-        return Measured(float(error), float(bits))
+        outputs = latent_pixels(latents, self.shape, weights)
+        error, squares = self._target.error(outputs), self._target.squares(outputs)
+        return Measured(float(error), float(squares), float(bits))
 
     def state(self) -> TileState:
         """A copy of where the fit stands."""
