@@ -122,7 +122,7 @@ def in_floats(function: LatentGrid) -> tuple[Floats, float]:
     for tile, payload in zip(tiling.tiles(), function.payloads, strict=True):
         assert payload is not None
         shape = model.shape_of(tile)
-        coded = LatentTile.from_bytes(payload, shape, name=f"tile {tile.number}")
+        coded = LatentTile.from_bytes(payload, shape)
         weights = float_weights(coded)
         latents = torch.from_numpy(np.concatenate([grid.ravel() for grid in coded.grids])).double()
         outputs = kernels.latent_pixels(latents, shape, weights).permute(1, 2, 0).numpy()
