@@ -81,10 +81,11 @@ def kodak(rows: list[CsvRow], options: argparse.Namespace) -> Iterator[str]:
         raise SystemExit("no row of Kodak is of an image and lambda that Cool-chic has a point of")
     mine, same = (mean_curve(points, images, lambdas) for points in (ours, peer))
     whole = mean_curve(peer, *complete(peer))
-    picture = options.pictures / "rd_latentgrid.png"
-    draw(picture, {"latentgrid": mine, PEER: same}, {**curves, PEER: whole}, n_images=len(images))
-    link = os.path.relpath(picture, options.into.parent if options.into else Path("docs"))
-    yield f"![quality over rate, and bytes beside Cool-chic's]({link})\n"
+    if len(lambdas) > 2:  # fewer make no curve
+        picture, near = options.pictures / "rd_latentgrid.png", {"latentgrid": mine, PEER: same}
+        draw(picture, near, {**curves, PEER: whole}, n_images=len(images))
+        link = os.path.relpath(picture, options.into.parent if options.into else Path("docs"))
+        yield f"![quality over rate, and bytes beside Cool-chic's]({link})\n"
     yield from latent_tables.origin(rows)
     yield f"\nBeside {PEER} as published, at the same lambdas; J = MSE + lambda x bpp, a ratio.\n"
     yield from image_table(ours, peer)
