@@ -19,6 +19,8 @@ import numpy as np
 from inrcodec import codec, metrics
 from inrcodec.errors import ConfigError
 from inrcodec.representations.base import (
+    ERROR_AT_ONE_BIT,
+    ERROR_POWER,
     Budget,
     FitGoal,
     Representation,
@@ -262,8 +264,7 @@ class _Search:
 
         Held bytes are corrected by what the last file missed; for a MSE the next fit goes on with
         the price of the last. If the first fit could not hold a MSE because its size was guessed
-        wrong, or held another error, a second one begins anew with a better guess; so does any
-        after one that gave up.
+        wrong, a second one begins anew with a better guess; so does any after one that gave up.
         """
         if not self._tries:
             return self._first_goal(), None
@@ -277,7 +278,7 @@ class _Search:
             return replace(goal, lam=lam, n_bytes=n_bytes, held=held), None
         resized = self._representation.sized_by_goal and len(self._tries) == 1
         if resized and self._aim.scale == "mse":
-            size = miss ** (-1.0 / _ERROR_POWER)
+            size = miss ** (-1.0 / ERROR_POWER)
             if not 1.0 / _REFIT_RATIO < size < _REFIT_RATIO:
                 n_bytes = len(last.encoded.data) * min(max(size, 0.1), 10.0)
                 lam = last.encoded.fitted.lam or goal.lam
@@ -303,8 +304,8 @@ class _Search:
         if aim.scale == "bytes":
             bits = 8.0 * aim.value / spec.n_points
         else:
-            share = aim.value / (_ERROR_AT_ONE_BIT * self._variance)
-            bits = min(share ** (-1.0 / _ERROR_POWER), float(spec.sample_format.bits))
+            share = aim.value / (ERROR_AT_ONE_BIT * self._variance)
+            bits = min(share ** (-1.0 / ERROR_POWER), float(spec.sample_format.bits))
         lam = self._before.lam or self._representation.expected_lam(
             bits_per_point=bits,
             mse=aim.value if aim.scale == "mse" else None,
@@ -329,9 +330,6 @@ class _Search:
 
 # --- what a bit is worth: guesses that only decide where a search begins --------------------------
 
-_ERROR_AT_ONE_BIT = 0.03  # of the variance: measured on photographs
-_ERROR_POWER = 0.65
-
 
 def _lambda_of(quality: float) -> float:
     """0.1 at quality 0, falling by a factor of 1000 to quality 100."""
@@ -340,9 +338,9 @@ def _lambda_of(quality: float) -> float:
 
 def _expected_bytes(lam: float, spec: SignalSpec, variance: float) -> float:
     """The inverse of `Representation.expected_lam`, as a file length within reason."""
-    slope = lam / max(variance, 1e-9) / (_ERROR_POWER * _ERROR_AT_ONE_BIT)
+    slope = lam / max(variance, 1e-9) / (ERROR_POWER * ERROR_AT_ONE_BIT)
     bits = min(
-        slope ** (-1.0 / (1.0 + _ERROR_POWER)), float(spec.sample_format.bits * spec.channels)
+        slope ** (-1.0 / (1.0 + ERROR_POWER)), float(spec.sample_format.bits * spec.channels)
     )
     return float(max(bits * spec.n_points / 8.0, 200.0))
 

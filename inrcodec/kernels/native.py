@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,6 @@ __all__ = [
     "soft_latents",
     "synthesize",
 ]
-
-_CONTEXT_GROUPS: Final = frozenset(
-    {"mix", "mix_bias", "head", "head_bias", "feature", "feature_bias"}
-)
 
 
 def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
@@ -141,9 +137,7 @@ def _joined(
     shape: LatentShape, weights: Mapping[str, NDArray[np.float64]], *, context: bool
 ) -> NDArray[np.float64]:
     """The tensors of the context model and the features, or all others, as one."""
-    names = [
-        weight.name for weight in shape.weights if (weight.group in _CONTEXT_GROUPS) == context
-    ]
+    names = [weight.name for weight in shape.weights if weight.of_context is context]
     return np.concatenate([weights[name].ravel() for name in names])
 
 

@@ -47,6 +47,11 @@ RISE_PRIOR: Final = (-9 / 256, -27 / 256, 67 / 256, 225 / 256)
 """Half of a symmetric kernel that doubles rows or columns: bicubic interpolation, a = -3/4."""
 
 
+_CONTEXT_GROUPS: Final = frozenset(
+    {"mix", "mix_bias", "head", "head_bias", "feature", "feature_bias"}
+)
+
+
 class LatentSize(NamedTuple):
     """How large the networks are; the first four of a stream's choices are `SIZES`."""
 
@@ -104,6 +109,16 @@ class Weight(NamedTuple):
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.shape)
+
+    @property
+    def is_bias(self) -> bool:
+        """Whether it is added, not multiplied with."""
+        return self.group.endswith("bias")
+
+    @property
+    def of_context(self) -> bool:
+        """Whether it says how probable latents are, not what they draw."""
+        return self.group in _CONTEXT_GROUPS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +16,10 @@ from inrcodec.kernels.pyramid import LatentShape, Softness
 
 __all__ = ["latent_cost", "latent_pixels", "soft_latents"]
 
-_COST_GROUPS: Final = ("mix", "mix_bias", "head", "head_bias", "feature", "feature_bias")
-
 
 def latent_cost(latents: Tensor, shape: LatentShape, weights: Mapping[str, Tensor]) -> Tensor:
     """`inrcodec.kernels.latent_cost`."""
-    tensors = [weights[weight.name] for weight in shape.weights if weight.group in _COST_GROUPS]
+    tensors = [weights[weight.name] for weight in shape.weights if weight.of_context]
     if not _is_native(latents, *tensors):
         return torch_latent.latent_bits(latents, shape, weights).sum()
     cost: Tensor = _Cost.apply(shape, latents, *tensors)  # type: ignore[no-untyped-call]
@@ -30,8 +28,7 @@ def latent_cost(latents: Tensor, shape: LatentShape, weights: Mapping[str, Tenso
 
 def latent_pixels(latents: Tensor, shape: LatentShape, weights: Mapping[str, Tensor]) -> Tensor:
     """`inrcodec.kernels.latent_pixels`."""
-    used = [weight for weight in shape.weights if weight.group not in _COST_GROUPS]
-    tensors = [weights[weight.name] for weight in used]
+    tensors = [weights[weight.name] for weight in shape.weights if not weight.of_context]
     if not _is_native(latents, *tensors):
         return torch_latent.latent_pixels(latents, shape, weights)
     pixels: Tensor = _Pixels.apply(shape, latents, *tensors)  # type: ignore[no-untyped-call]

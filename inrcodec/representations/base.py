@@ -23,6 +23,8 @@ from inrcodec.errors import ConfigError, MissingExtraError
 from inrcodec.signal import Signal, SignalSpec
 
 __all__ = [
+    "ERROR_AT_ONE_BIT",
+    "ERROR_POWER",
     "Budget",
     "Cost",
     "FitGoal",
@@ -109,6 +111,9 @@ class Step:
 Watch = Callable[[Step], None]
 
 
+ERROR_AT_ONE_BIT, ERROR_POWER = 0.03, 0.65
+"""Of the variance: measured on photographs with grids of features."""
+
 Tune = Literal["mse", "ms-ssim"]
 """What a fit makes small."""
 
@@ -184,10 +189,10 @@ class Representation(ABC):
         """The price of a bit at which a fit may come to so many bits, or to an error if given.
 
         Only where a search begins. `mse` and `variance`, of a signal around its means, on the
-        [0, 1] scale. By default: the slope of mse = 0.03 variance bits^-0.65, as of grids of
-        features on photographs.
+        [0, 1] scale. By default: the slope of mse = ERROR_AT_ONE_BIT variance bits^-ERROR_POWER.
         """
-        return float(max(variance, 1e-9) * 0.65 * 0.03 * bits_per_point**-1.65)
+        slope = ERROR_POWER * ERROR_AT_ONE_BIT * bits_per_point ** (-1.0 - ERROR_POWER)
+        return float(max(variance, 1e-9) * slope)
 
     @abstractmethod
     def pack(self) -> dict[int, bytes]:
@@ -231,11 +236,6 @@ class Representation(ABC):
     def n_tiles(self) -> int:
         """Parts that are coded apart; 1 where there are no tiles."""
         return 1
-
-    @property
-    def damaged(self) -> tuple[int, ...]:
-        """The numbers of the tiles that cannot be decoded."""
-        return self.damaged_in(tuple(Window.whole(size) for size in self.spec.grid))
 
     def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
         """The numbers of the tiles that windows touch and that cannot be decoded."""

@@ -190,10 +190,9 @@ def test_doubling_and_filtering_are_those_of_the_norm() -> None:
     assert (doubled[0, 0] / 4096 * 4).tolist() == [0, -9, -27, 58, 198, 283, 265]
 
 
-@every_shape
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=lambda s: f"{s.height}x{s.width}")
 def test_the_gradient_of_a_fit_is_right(shape: LatentShape) -> None:
-    if shape.n_latents > 400:
-        pytest.skip("too many values for finite differences")
+    """Of the small ones: finite differences take long."""
     weights = {k: v.requires_grad_() for k, v in floats_of(shape, weights_of(shape)).items()}
     latents = (joined(latents_of(shape)) + 0.137).requires_grad_()
     names = [name for name, values in weights.items() if values.numel()]

@@ -19,6 +19,7 @@ from inrcodec.entropy.laplace import decays, powers
 from inrcodec.kernels import Grid, LatentShape
 from inrcodec.representations.latentgrid.fixed import (
     CONTEXT_BITS,
+    CONTEXT_WEIGHT_BITS,
     LARGEST_CONTEXT,
     Fixed,
     rounded,
@@ -26,7 +27,6 @@ from inrcodec.representations.latentgrid.fixed import (
 
 __all__ = ["ContextModel", "decode_latents", "encode_latents"]
 
-_WEIGHT_BITS = 14
 _MEAN_BITS = 16  # from the 24 fractional bits of a sum to 1/256
 _SCALE_BITS = 20  # to 1/16 of an octave
 _LARGEST_MEAN = 1 << 20
@@ -98,7 +98,7 @@ class ContextModel:
     def __init__(self, shape: LatentShape, weights: dict[str, Fixed]) -> None:
         self.shape = shape
         n = shape.n_context
-        residual = np.eye(n) * 2.0**_WEIGHT_BITS
+        residual = np.eye(n) * 2.0**CONTEXT_WEIGHT_BITS
         self._layers = [
             (weights[f"mix{i}"] + residual, weights[f"mix_bias{i}"][:, None]) for i in range(2)
         ]
@@ -117,7 +117,7 @@ class ContextModel:
         """Indices [n] of mean and scale, given contexts [neighbours and features, n]."""
         hidden = contexts
         for matrix, bias in self._layers:
-            hidden = rounded(matrix @ hidden + bias, _WEIGHT_BITS).clip(0.0, LARGEST_CONTEXT)
+            hidden = rounded(matrix @ hidden + bias, CONTEXT_WEIGHT_BITS).clip(0.0, LARGEST_CONTEXT)
         sums = self._head @ hidden + self._direct @ contexts + self._head_bias
         means = rounded(sums[0], _MEAN_BITS).clip(-_LARGEST_MEAN, _LARGEST_MEAN)
         scales = rounded(sums[1], _SCALE_BITS).clip(0, LAPLACE_SCALES - 1)
@@ -137,7 +137,7 @@ class ContextModel:
             row[:] = values[rows[:, None], columns].ravel()
         matrix, bias = self._features[grid.feature_inputs]
         sums = matrix @ (inputs * 2.0**CONTEXT_BITS) + bias
-        features = rounded(sums, _WEIGHT_BITS).clip(-LARGEST_CONTEXT, LARGEST_CONTEXT)
+        features = rounded(sums, CONTEXT_WEIGHT_BITS).clip(-LARGEST_CONTEXT, LARGEST_CONTEXT)
         features = features.reshape(n_features, height, width)
         return features.repeat(2, axis=1).repeat(2, axis=2)[:, : grid.height, : grid.width]
 

@@ -1,6 +1,6 @@
 """LatentGrid: a pyramid of integer latents, a context model and a small synthesis.
 
-Choose it for images: it is what makes the smallest files.
+Choose it for images that may take a minute or more: it makes the smallest files.
 Source: Ladune et al. 2026, arXiv:2605.02726 (Cool-chic 5.0), with the rate of the networks in the
 loss, and everything that is decoded in whole numbers.
 """

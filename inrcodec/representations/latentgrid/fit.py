@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,7 +74,24 @@ def fit_image(
     Raises ConfigError for an image or a config that a decoder would refuse, SignalError if no state
     is finite.
     """
-    fit = _ImageFit(signal, config, goal, budget, start=start)
+    several = config.tiling(*signal.spec.grid).n_tiles > 1
+    with ThreadPoolExecutor(kernels.threads()) as pool, _torch_threads(several=several):
+        return _run(_ImageFit(signal, config, goal, budget, start=start, pool=pool), budget, watch)
+
+
+@contextmanager
+def _torch_threads(*, several: bool) -> Iterator[None]:
+    """Inside, torch has one thread where tiles have theirs, or native code leaves it little."""
+    before = torch.get_num_threads()
+    if several or kernels.backend() == "native":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run(fit: _ImageFit, budget: Budget, watch: Watch | None) -> Fitted:
     clock = Clock(budget)
     next_check = 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
@@ -101,7 +119,9 @@ class _ImageFit:
         budget: Budget,
         *,
         start: Fitted | None,
+        pool: ThreadPoolExecutor,
     ) -> None:
+        self._pool = pool
         height, width = signal.spec.grid
         self._tiling = config.tiling(height, width) if start is None else start.model.tiling
         self._signal, self._config, self._goal = signal, config, goal
@@ -110,11 +130,10 @@ class _ImageFit:
         self._n_pixels = height * width
         self._covered = sum(tile.height * tile.width for tile in self._tiling.tiles())
         self._targets = [self._target(tile) for tile in self._tiling.tiles()]
-        size = self._size(budget) if start is None else start.model.size
-        self._model = self._model_of(size) if start is None else start.model
+        self._model = self._model_of(self._size(budget)) if start is None else start.model
         states = [None] * self._tiling.n_tiles if start is None else start.states
         self._fits = [
-            self._tile_fit(tile, size, state)
+            self._tile_fit(tile, self._model, state)
             for tile, state in zip(self._tiling.tiles(), states, strict=True)
         ]
         first = goal.lam if start is None or goal.hold == "lam" else start.lam
@@ -167,8 +186,7 @@ class _ImageFit:
             )
         return model
 
-    def _tile_fit(self, tile: Tile, size: int, state: TileState | None = None) -> TileFit:
-        model = self._model_of(size)
+    def _tile_fit(self, tile: Tile, model: LatentModel, state: TileState | None = None) -> TileFit:
         shape = model.shape_of(tile)
         return TileFit(
             shape,
@@ -188,7 +206,7 @@ class _ImageFit:
         if wanted is not None or budget.iterations is not None or budget.deadline is None:
             return size
         tile = next(self._tiling.tiles())
-        probe = self._tile_fit(tile, size)
+        probe = self._tile_fit(tile, self._model_of(size))
         for _ in range(2):
             began = time.monotonic()
             probe.step(moment_of(0.5, resumed=False), self._goal.lam)
@@ -241,16 +259,8 @@ class _ImageFit:
 
     def _all(self, work: Callable[[TileFit], Measured]) -> Measured:
         """What is measured of all tiles together, of several on all cores."""
-        n_threads = torch.get_num_threads()
-        if len(self._fits) > 1 or kernels.backend() == "native":
-            torch.set_num_threads(1)  # what is left to torch is too small for more
-        if len(self._fits) == 1:
-            error, squares, bits = work(self._fits[0])
-        else:
-            with ThreadPoolExecutor(kernels.threads()) as pool:
-                sums = np.sum(list(pool.map(work, self._fits)), axis=0)
-            error, squares, bits = sums.tolist()
-        torch.set_num_threads(n_threads)
+        several = self._pool.map if len(self._fits) > 1 else map
+        error, squares, bits = np.sum(list(several(work, self._fits)), axis=0).tolist()
         return Measured(error, squares, bits + _HEADER_BITS)
 
     def _restore(self, states: Sequence[TileState]) -> None:

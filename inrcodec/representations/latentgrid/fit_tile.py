@@ -1,8 +1,9 @@
 """The fit of one tile: its latents, its weights with their steps, and what moves them.
 
 The loss is J = MSE + lam * bits, the bits of latents and of weights both. Latents move by Adam;
-weights by SOAP (Vyas et al. 2024, arXiv:2409.11321); the steps of weights, that are rounded as they
-will be stored, are fitted with them (Esser et al. 2020, arXiv:1902.08153).
+weights by SOAP (Vyas et al. 2024, arXiv:2409.11321). The steps of weights are fitted with them:
+first noise stands for rounding, at the end weights are rounded as they will be stored (Esser et al.
+2020, arXiv:1902.08153).
 """
 
 from __future__ import annotations
@@ -105,9 +106,8 @@ class TileFit:
         self._n_samples, self._n_pixels = n_samples, n_pixels
         self._weight_rate = weight_rate
         self._random = torch.Generator().manual_seed(seed)
-        self._priors = {w.name: torch.tensor(w.prior).expand(w.shape[-1:]) for w in shape.weights}
-        self._flat_priors = torch.cat(
-            [self._priors[w.name].expand(w.shape).flatten() for w in shape.weights]
+        self._priors = torch.cat(
+            [torch.tensor(w.prior).expand(w.shape).flatten() for w in shape.weights]
         )
         n_values = torch.tensor([sum(w.size for w in group) for group in shape.groups])
         self._sizes = n_values.float()
@@ -190,13 +190,12 @@ class TileFit:
 
     def _weights_at(self, weighing: Weighing) -> tuple[dict[str, Tensor], Tensor]:
         """All weights, and the bits that they take; 0 of weights that are free."""
+        flat = torch.cat([self._weights[weight.name].flatten() for weight in self.shape.weights])
         if weighing == "free":
-            free = {name: tensor + self._priors[name] for name, tensor in self._weights.items()}
-            return free, torch.zeros(())
+            return self._split(flat + self._priors), torch.zeros(())
         self._begin_to_weigh()
         stored = relaxed.log2_steps(relaxed.snap_steps(self._log2_steps))
         steps = torch.exp2(self._log2_steps + (stored - self._log2_steps).detach())
-        flat = torch.cat([self._weights[weight.name].flatten() for weight in self.shape.weights])
         step = steps[self._group_of]
         scaled = flat / step
         if weighing == "rounded":
@@ -206,7 +205,7 @@ class TileFit:
         sizes = torch.stack([symbols.abs(), symbols.square()], dim=1)
         sums = torch.zeros(len(steps), 2).index_add(0, self._group_of, sizes)
         bits = relaxed.expected_bits(sums, self._sizes, noisy=weighing == "noisy").sum()
-        return self._split(symbols * step + self._flat_priors), bits + _TABLE_BITS * len(steps)
+        return self._split(symbols * step + self._priors), bits + _TABLE_BITS * len(steps)
 
     def _split(self, flat: Tensor) -> dict[str, Tensor]:
         """All weights, by name, of their values one after the other."""
@@ -266,7 +265,7 @@ class TileFit:
 
     def _whole_latents(self) -> tuple[NDArray[np.int32], ...]:
         whole = (self._latents * GAIN).round().clamp(-MAX_DEVIATE, MAX_DEVIATE)
-        parts = whole.to(torch.int32).split([grid.n_values for grid in self.shape.grids])  # type: ignore[no-untyped-call]
+        parts = torch.split(whole.to(torch.int32), [grid.n_values for grid in self.shape.grids])
         return tuple(
             part.view(grid.height, grid.width).numpy().copy()
             for grid, part in zip(self.shape.grids, parts, strict=True)

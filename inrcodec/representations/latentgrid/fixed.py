@@ -17,11 +17,13 @@ from inrcodec.kernels import LatentShape, Weight
 
 __all__ = [
     "CONTEXT_BITS",
+    "CONTEXT_WEIGHT_BITS",
     "LARGEST_CONTEXT",
     "LARGEST_PIXEL",
     "LATENT_BITS",
     "PIXEL_BITS",
     "TAIL_BITS",
+    "WEIGHT_BITS",
     "Fixed",
     "fixed_weights",
     "fractional_bits",
@@ -38,14 +40,11 @@ PIXEL_BITS: Final = 20  # of what comes out
 LARGEST_CONTEXT: Final = 2.0**21
 LARGEST_PIXEL: Final = 2.0**25
 
-_CONTEXT_WEIGHT_BITS: Final = 14
-_WEIGHT_BITS: Final = 16
+CONTEXT_WEIGHT_BITS: Final = 14
+WEIGHT_BITS: Final = 16
 _LARGEST: Final = 16  # of a weight
 _LARGEST_BIAS: Final = 256
 _STEP_BITS: Final = 27
-
-_CONTEXT_GROUPS: Final = frozenset({"mix", "head", "feature"})
-_CONTEXT_BIASES: Final = frozenset({"mix_bias", "head_bias", "feature_bias"})
 
 
 def fixed_weights(
@@ -69,13 +68,12 @@ def fixed_weights(
 
 def fractional_bits(weight: Weight) -> int:
     """Of the values of a tensor."""
-    if weight.group in _CONTEXT_GROUPS:
-        return _CONTEXT_WEIGHT_BITS
-    if weight.group in _CONTEXT_BIASES:
-        return _CONTEXT_WEIGHT_BITS + CONTEXT_BITS
-    if weight.name in ("lift_bias", "lower_bias"):
-        return _WEIGHT_BITS + LATENT_BITS
-    return _WEIGHT_BITS + TAIL_BITS if weight.group == "out_bias" else _WEIGHT_BITS
+    bits = CONTEXT_WEIGHT_BITS if weight.of_context else WEIGHT_BITS
+    if not weight.is_bias:
+        return bits
+    if weight.of_context:
+        return bits + CONTEXT_BITS
+    return bits + (LATENT_BITS if weight.name in ("lift_bias", "lower_bias") else TAIL_BITS)
 
 
 def rounded(values: Fixed, bits: int) -> Fixed:
@@ -91,5 +89,5 @@ def _fixed(weight: Weight, symbols: NDArray[np.int64], step_index: int) -> Fixed
     values = values << shift if shift >= 0 else (values + (1 << -shift - 1)) >> -shift
     prior = np.array(weight.prior) * 2.0**bits
     values = values + np.resize(prior, values.shape).astype(np.int64)
-    limit = (_LARGEST_BIAS if "bias" in weight.group else _LARGEST) << bits
+    limit = (_LARGEST_BIAS if weight.is_bias else _LARGEST) << bits
     return values.clip(-limit, limit).astype(np.float64)

@@ -17,15 +17,15 @@ from inrcodec.representations.latentgrid.fixed import (
     LATENT_BITS,
     PIXEL_BITS,
     TAIL_BITS,
+    WEIGHT_BITS,
     Fixed,
     rounded,
 )
 
 __all__ = ["synthesize", "upsample"]
 
-_WEIGHT_BITS = 16
 _OFFSET_BITS = _SCALE_BITS = 16  # of the affine map to the [0, 1] scale
-_SUM_BITS = LATENT_BITS + _WEIGHT_BITS
+_SUM_BITS = LATENT_BITS + WEIGHT_BITS
 _LARGEST_SUM = 2.0**36
 _BLOCK = 1 << 16  # pixels that pass the hidden layer at once
 
@@ -103,7 +103,7 @@ def _pointwise(latents: Fixed, weights: dict[str, Fixed]) -> tuple[Fixed, Fixed]
     tail = np.empty((len(lower), latents.shape[1]))
     for at in range(0, latents.shape[1], _BLOCK):
         part = slice(at, at + _BLOCK)
-        hidden = rounded(lift @ latents[:, part] + lift_bias, _WEIGHT_BITS)
+        hidden = rounded(lift @ latents[:, part] + lift_bias, WEIGHT_BITS)
         sums = lower @ hidden.clip(0.0, LARGEST_PIXEL) + lower_bias
         tail[:, part] = rounded(sums, _SUM_BITS - TAIL_BITS)
     return tail.clip(-LARGEST_PIXEL, LARGEST_PIXEL), weights["blend"] @ latents
@@ -114,8 +114,8 @@ def _tail(values: Fixed, shape: LatentShape, weights: dict[str, Fixed]) -> Fixed
     sums = values
     for layer in range(shape.networks.n_tail):
         if layer:
-            values = rounded(sums, _WEIGHT_BITS).clip(0.0, LARGEST_PIXEL)
-        sums = _convolved(values, weights[f"tail{layer}"]) + values * 2.0**_WEIGHT_BITS
+            values = rounded(sums, WEIGHT_BITS).clip(0.0, LARGEST_PIXEL)
+        sums = _convolved(values, weights[f"tail{layer}"]) + values * 2.0**WEIGHT_BITS
         sums += weights[f"tail_bias{layer}"][:, None, None]
     return sums
 
@@ -134,4 +134,4 @@ def _convolved(values: Fixed, kernel: Fixed) -> Fixed:
 
 def _latent(sums: Fixed) -> Fixed:
     """A sum of products of latents and weights as a latent."""
-    return rounded(sums, _WEIGHT_BITS).clip(-LARGEST_PIXEL, LARGEST_PIXEL)
+    return rounded(sums, WEIGHT_BITS).clip(-LARGEST_PIXEL, LARGEST_PIXEL)
