@@ -13,6 +13,7 @@ from inrcodec import presets
 from inrcodec.errors import ConfigError, SignalError
 from inrcodec.representations import NAMES, by_name
 from inrcodec.representations.base import Representation, Tune
+from inrcodec.representations.latentgrid.config import MAX_CHANNELS
 from inrcodec.signal import Kind, SignalSpec
 
 __all__ = ["EncodeRequest", "Measure", "Target", "clamped"]
@@ -29,7 +30,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "snr": (0.1, 120.0),
 }
 _PRESET = "medium"
-_MOST_CHANNELS = 16  # of latentgrid
 _LEAST_WEIGHT = 1.0 / 16.0  # of an error where a mask is black
 
 
@@ -159,5 +159,5 @@ class EncodeRequest:
 
 def _auto(spec: SignalSpec) -> str:
     """The model that makes the smallest files of such a signal."""
-    is_picture = spec.kind is Kind.IMAGE and spec.channels <= _MOST_CHANNELS
+    is_picture = spec.kind is Kind.IMAGE and spec.channels <= MAX_CHANNELS
     return "latentgrid" if is_picture else "hashgrid"

@@ -21,6 +21,7 @@ from inrcodec.errors import ConfigError
 
 __all__ = [
     "FEATURE_LEVELS",
+    "MAX_CHANNELS",
     "MAX_HYPER_LEVEL",
     "MAX_LEVELS",
     "NEIGHBOURS",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 MAX_LEVELS: Final = 12
+MAX_CHANNELS: Final = 16
 MAX_HYPER_LEVEL: Final = 3  # no hyperlatents at this level or a finer one
 FEATURE_LEVELS: Final = 3  # the finest levels, which see features of coarser grids
 
@@ -145,7 +147,7 @@ class LatentShape:
         ranges = {
             "height": (self.height, 1, (1 << 32) - 1),
             "width": (self.width, 1, (1 << 32) - 1),
-            "channels": (self.channels, 1, 16),
+            "channels": (self.channels, 1, MAX_CHANNELS),
             "size": (self.size, 0, len(SIZES) - 1),
             "levels": (self.n_levels, 1, MAX_LEVELS),
             "hyper levels": (self.n_hyper, 0, max(0, self.n_levels - MAX_HYPER_LEVEL - 1)),

@@ -7,10 +7,10 @@ from typing import Final
 
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import LatentShape
-from inrcodec.kernels.pyramid import MAX_HYPER_LEVEL, MAX_LEVELS
+from inrcodec.kernels.pyramid import MAX_CHANNELS, MAX_HYPER_LEVEL, MAX_LEVELS
 from inrcodec.representations.latentgrid.tiling import Tiling
 
-__all__ = ["MACS", "LatentGridConfig"]
+__all__ = ["MACS", "MAX_CHANNELS", "LatentGridConfig"]
 
 MACS: Final = (500, 1000, 2000, 3000)
 """About how many multiplications a pixel takes to decode, for each size of the networks."""

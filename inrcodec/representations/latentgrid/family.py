@@ -35,7 +35,7 @@ from inrcodec.representations.base import (
     Window,
     import_fit,
 )
-from inrcodec.representations.latentgrid.config import LatentGridConfig
+from inrcodec.representations.latentgrid.config import MAX_CHANNELS, LatentGridConfig
 from inrcodec.representations.latentgrid.fixed import PIXEL_BITS
 from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
 from inrcodec.representations.latentgrid.tiling import Tile
@@ -85,8 +85,8 @@ class LatentGrid(Representation):
         if spec.kind not in (Kind.IMAGE, Kind.ARRAY) or len(spec.grid) != 2:
             what = f"{spec.kind.name.lower()} of {len(spec.grid)} axes"
             raise ConfigError(f"latentgrid takes images and arrays of two axes, not {what}")
-        if spec.channels > 16:
-            raise ConfigError(f"latentgrid takes 1 to 16 channels, not {spec.channels}")
+        if spec.channels > MAX_CHANNELS:
+            raise ConfigError(f"latentgrid takes 1 to {MAX_CHANNELS} channels, not {spec.channels}")
         if not isinstance(config, LatentGridConfig):
             raise ConfigError(f"latentgrid takes a LatentGridConfig, got {config!r}")
         assert base is None, "no film is coded this way"

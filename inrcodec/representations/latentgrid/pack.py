@@ -155,9 +155,8 @@ class LatentTile:
     def from_bytes(payload: bytes, shape: LatentShape, *, start: int = 0) -> LatentTile:
         """The inverse of `to_bytes`; `start`: where it is in the file. Raises BitstreamError."""
         reader = ByteReader(payload, name="it", base=start)
-        heads = [(reader.u8(), Table.read(reader)) for _ in shape.groups]
-        maxima = [reader.varint(MAX_DEVIATE) for _ in shape.grids]
-        decoder = SymbolDecoder(reader.take(reader.varint()))
+        heads, maxima, words = _read_head(reader, shape)
+        decoder = SymbolDecoder(words)
         symbols = tuple(
             decoder.take(sum(weight.size for weight in group), table.counts())
             for group, (_, table) in zip(shape.groups, heads, strict=True)
@@ -175,10 +174,14 @@ class LatentTile:
         Whatever is not such a word counts as of the networks. Raises BitstreamError.
         """
         reader = ByteReader(payload, name="tile")
-        for _ in shape.groups:
-            reader.u8()
-            Table.read(reader)
-        for _ in shape.grids:
-            reader.varint(MAX_DEVIATE)
-        reader.take(reader.varint())
+        _read_head(reader, shape)
         return len(payload) - reader.bytes_left, reader.bytes_left
+
+
+def _read_head(
+    reader: ByteReader, shape: LatentShape
+) -> tuple[list[tuple[int, Table]], list[int], bytes]:
+    """What a tile says before its latents: steps and tables, largest values, words of weights."""
+    heads = [(reader.u8(), Table.read(reader)) for _ in shape.groups]
+    maxima = [reader.varint(MAX_DEVIATE) for _ in shape.grids]
+    return heads, maxima, reader.take(reader.varint())
