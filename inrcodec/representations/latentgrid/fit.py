@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,7 @@ from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
+from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
 from inrcodec.representations.latentgrid.fit_tile import Measured, Target, TileFit, TileState
 from inrcodec.representations.latentgrid.pack import (
     CHANNEL_UNIT,
@@ -43,6 +45,7 @@ _CHECKS: Final = 40
 _ENOUGH_ITERATIONS: Final = 400  # for networks of a size to be worth it
 _USUAL_SIZE: Final = MACS.index(2000)
 _HEADER_BITS: Final = 8 * 60  # what a file has beside its tiles
+_SEEDS: Final = 1 << 20  # between those of trials
 _BLOCK_ROWS: Final = 64
 _PATIENCE: Final = 0.8  # of the logarithm of bits or error
 _PACE: Final = 10.0
@@ -93,19 +96,26 @@ def _torch_threads(*, several: bool) -> Iterator[None]:
 
 def _run(fit: _ImageFit, budget: Budget, watch: Watch | None) -> Fitted:
     clock = Clock(budget)
-    next_check = 0.0
+    tell = partial(_tell, fit, clock, watch)
+    fit.begin(clock, budget, lambda: tell(0.0))
+    begun, next_check = min(clock.fraction, 0.99), 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
-        fit.step(clock.fraction)
+        fit.step((clock.fraction - begun) / (1.0 - begun))
         clock.iterations += 1
-        if clock.fraction >= next_check:
-            next_check = clock.fraction + 1.0 / _CHECKS
-            fit.check(clock.fraction)
-        if watch is not None and clock.report_is_due():
-            watch(fit.report(clock))
+        fraction = (clock.fraction - begun) / (1.0 - begun)
+        if fraction >= next_check:
+            next_check = fraction + 1.0 / _CHECKS
+            fit.check(fraction)
+        tell(fraction)
     fit.check(1.0)
     if watch is not None:
-        watch(fit.report(clock))
-    return fit.result(clock.iterations)
+        watch(fit.report(clock, 1.0))
+    return fit.result(clock.iterations + round(clock.trials))
+
+
+def _tell(fit: _ImageFit, clock: Clock, watch: Watch | None, fraction: float) -> None:
+    if watch is not None and clock.report_is_due():
+        watch(fit.report(clock, fraction))
 
 
 class _ImageFit:
@@ -186,14 +196,25 @@ class _ImageFit:
             )
         return model
 
-    def _tile_fit(self, tile: Tile, model: LatentModel, state: TileState | None = None) -> TileFit:
-        shape = model.shape_of(tile)
+    def _tile_fit(
+        self,
+        tile: Tile,
+        model: LatentModel,
+        state: TileState | None = None,
+        *,
+        halvings: int = 0,
+        trial: int = 0,
+    ) -> TileFit:
+        shape, target = model.shape_of(tile), self._targets[tile.number]
+        for _ in range(halvings):
+            target = target.halved()
+        height, width = target.pixels.shape[1:]
         return TileFit(
-            shape,
-            self._targets[tile.number],
-            n_samples=self._covered * shape.channels,
+            replace(shape, height=height, width=width),
+            target,
+            n_samples=self._covered * shape.channels / 4**halvings,
             n_pixels=self._n_pixels,
-            seed=self._goal.seed + tile.number,
+            seed=self._goal.seed + tile.number + _SEEDS * trial,
             frozen=self._config.frozen,
             weight_rate=self._config.weight_rate,
             start=state,
@@ -217,6 +238,26 @@ class _ImageFit:
             iterations *= MACS[size] / MACS[size - 1]
             size -= 1
         return size
+
+    def begin(self, clock: Clock, budget: Budget, tell: Callable[[], None]) -> None:
+        """Look for a good beginning, unless there is one."""
+        if self._resumed:
+            return
+
+        def fits_at(halvings: int, trial: int) -> list[TileFit]:
+            return [
+                self._tile_fit(tile, self._model, halvings=halvings, trial=trial)
+                for tile in self._tiling.tiles()
+            ]
+
+        first = next(self._tiling.tiles())
+        beginnings = Beginnings(
+            fits_at, each=self._each, lam=self._price.lam, budget=budget, clock=clock, tell=tell
+        )
+        states = beginnings.find(n_halvings(first.height, first.width))
+        if states is not None:
+            self._restore(states)
+            self._safe = states
 
     # --- one iteration ---------------------------------------------------------------------------
 
@@ -259,9 +300,13 @@ class _ImageFit:
 
     def _all(self, work: Callable[[TileFit], Measured]) -> Measured:
         """What is measured of all tiles together, of several on all cores."""
-        several = self._pool.map if len(self._fits) > 1 else map
-        error, squares, bits = np.sum(list(several(work, self._fits)), axis=0).tolist()
+        error, squares, bits = np.sum(self._each(work, self._fits), axis=0).tolist()
         return Measured(error, squares, bits + _HEADER_BITS)
+
+    def _each(self, work: Callable[[TileFit], Measured], fits: Sequence[TileFit]) -> list[Measured]:
+        """Something for every tile, for several on all cores."""
+        several = self._pool.map if len(fits) > 1 else map
+        return list(several(work, fits))
 
     def _restore(self, states: Sequence[TileState]) -> None:
         for fit, state in zip(self._fits, states, strict=True):
@@ -269,15 +314,15 @@ class _ImageFit:
 
     # --- what comes of it ------------------------------------------------------------------------
 
-    def report(self, clock: Clock) -> Step:
+    def report(self, clock: Clock, fraction: float) -> Step:
         """Where the fit stands; bytes are unknown (NaN) until weights have a price.
 
         So is the PSNR of a fit that makes something else than the MSE small.
         """
         mse = self._mse(self._last) if self._goal.tune == "mse" else math.nan
-        priced = self._moment(clock.fraction).weighing != "free"
+        priced = self._moment(fraction).weighing != "free"
         return Step(
-            iteration=clock.iterations,
+            iteration=clock.iterations + round(clock.trials),
             fraction=clock.fraction,
             psnr_db=-10.0 * math.log10(max(mse, 1e-20)),
             n_bytes=self._last.bits / 8.0 if priced else math.nan,

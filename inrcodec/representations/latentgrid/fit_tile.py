@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from numpy.typing import NDArray
 from pytorch_optimizer import SOAP
 from torch import Tensor
@@ -22,7 +23,7 @@ from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
 from inrcodec.kernels import LatentShape, Softness, Weight, latent_cost, latent_pixels, soft_latents
 from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
-from inrcodec.representations.latentgrid.pack import LatentTile
+from inrcodec.representations.latentgrid.pack import LatentTile, coded_networks
 from inrcodec.representations.latentgrid.schedule import GAIN, Moment, Weighing
 
 __all__ = ["UNLIKENESS", "Measured", "Target", "TileFit", "TileState"]
@@ -35,10 +36,12 @@ of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.00
 """
 
 _STEP_RATE: Final = 0.02
-_FIRST_STEP: Final = 0.5  # of the spread of a group of weights
+_FIRST_STEP: Final = 2.0**-5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
 _MOST_GRADIENT: Final = 0.1
+_FIRST_SHARPENING: Final = 2.0**0.5  # so that fine latents count twice as much
 _TABLE_BITS: Final = 28  # what the step and the table of a group take
+_OTHER_BYTES: Final = 8  # of a tile: a length, and what is over at the end of the latents' words
 
 
 class TileState(NamedTuple):
@@ -71,6 +74,11 @@ class Target:
     scale: float
     similarity: MultiscaleSimilarity | None = None
 
+    def halved(self) -> Target:
+        """The same of half the rows and columns, by means of 2 x 2 pixels; without similarity."""
+        weights = None if self.weights is None else _halved(self.weights)
+        return Target(_halved(self.pixels), weights, self.offsets, self.scale)
+
     def squares(self, outputs: Tensor) -> Tensor:
         """The sum of squared errors, all the same."""
         shown = (self.offsets + outputs * self.scale).clamp(0.0, 1.0)
@@ -87,6 +95,12 @@ class Target:
         return (squares if self.weights is None else squares * self.weights).sum()
 
 
+def _halved(planes: Tensor) -> Tensor:
+    """Means of 2 x 2 values, of fewer at an odd end; a side of 1 stays."""
+    size = [min(2, side) for side in planes.shape[1:]]
+    return functional.avg_pool2d(planes[None], size, ceil_mode=True)[0]
+
+
 class TileFit:
     """The state of a fit and the steps that change it."""
 
@@ -95,7 +109,7 @@ class TileFit:
         shape: LatentShape,
         target: Target,
         *,
-        n_samples: int,
+        n_samples: float,
         n_pixels: int,
         seed: int,
         frozen: frozenset[str] = frozenset(),
@@ -125,12 +139,12 @@ class TileFit:
         self._moved = [tensor for tensor in self._weights.values() if tensor.requires_grad]
         self._soap = SOAP(
             self._moved,
-            betas=(0.95, 0.95),
-            weight_decay=0.01,
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
             precondition_frequency=10,
             max_precondition_dim=256,
         )
-        self._adam = torch.optim.Adam([self._latents], betas=(0.9, 0.999), fused=True)
+        self._adam = torch.optim.Adam([self._latents], betas=(0.5, 0.97), fused=True)
         self._step_adam = torch.optim.Adam([self._log2_steps], lr=_STEP_RATE)
 
     def _beginning(self) -> TileState:
@@ -145,6 +159,9 @@ class TileFit:
         outputs = weight.shape[0]
         if weight.group in ("head", "feature"):
             return first.normal_(0.0, 1.0 / outputs**2, generator=self._random)
+        if weight.name == "sharpen":
+            first[:, -1] = _FIRST_SHARPENING - weight.prior[-1]
+            return first
         if weight.name in ("lift", "lower", "blend"):
             bound = 1.0 / math.sqrt(weight.shape[1]) / outputs**2
             return first.uniform_(-bound, bound, generator=self._random)
@@ -229,14 +246,27 @@ class TileFit:
     # --- states ----------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def measure(self) -> Measured:
-        """Error and bits of everything rounded, as it would be stored now."""
-        weights, weight_bits = self._weights_at("rounded")
-        latents = (self._latents * GAIN).round()
-        bits = latent_cost(latents, self.shape, weights) + weight_bits
+    def measure(self, weighing: Weighing = "rounded") -> Measured:
+        """Error and bits of everything rounded as it would be stored now, or with free weights."""
+        weights, weight_bits = self._weights_at(weighing)
+        latents = (self._latents * GAIN).round().clamp_(-MAX_DEVIATE, MAX_DEVIATE)
+        bits = float(latent_cost(latents, self.shape, weights) + weight_bits)
+        if weighing != "free":
+            bits += self._stored_bits() - float(weight_bits)
         outputs = latent_pixels(latents, self.shape, weights)
         error, squares = self._target.error(outputs), self._target.squares(outputs)
-        return Measured(float(error), float(squares), float(bits))
+        return Measured(float(error), float(squares), bits)
+
+    def _stored_bits(self) -> float:
+        """What weights take as they would be stored now, and a tile beside weights and latents."""
+        stored = coded_networks(*self._whole_weights())
+        return 8.0 * (sum(map(len, stored)) + _OTHER_BYTES + len(self.shape.grids))
+
+    def cost(self, lam: float) -> float:
+        """J of latents rounded and weights free of charge; infinite where it is not a number."""
+        measured = self.measure("free")
+        cost = measured.error / self._n_samples + lam / self._n_pixels * measured.bits
+        return cost if math.isfinite(cost) else math.inf
 
     def state(self) -> TileState:
         """A copy of where the fit stands."""
@@ -255,13 +285,19 @@ class TileFit:
     def tile(self) -> LatentTile:
         """Where the fit stands, in integers."""
         self._begin_to_weigh()
+        indices, symbols = self._whole_weights()
+        return LatentTile(self.shape, indices, symbols, self._whole_latents())
+
+    @torch.no_grad()
+    def _whole_weights(self) -> tuple[tuple[int, ...], tuple[NDArray[np.int64], ...]]:
+        """The indices of the steps, and the symbols of each group."""
         indices = relaxed.snap_steps(self._log2_steps)
         symbols = []
         for group, index in zip(self.shape.groups, indices, strict=True):
             values = torch.cat([self._weights[weight.name].flatten() for weight in group])
             scaled = (values / step_size(index)).round().clamp(-MAX_SYMBOL, MAX_SYMBOL)
             symbols.append(scaled.numpy().astype(np.int64))
-        return LatentTile(self.shape, indices, tuple(symbols), self._whole_latents())
+        return indices, tuple(symbols)
 
     def _whole_latents(self) -> tuple[NDArray[np.int32], ...]:
         whole = (self._latents * GAIN).round().clamp(-MAX_DEVIATE, MAX_DEVIATE)

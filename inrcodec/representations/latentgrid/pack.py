@@ -6,7 +6,7 @@ networks say how probable they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from inrcodec.representations.latentgrid.synthesis import synthesize
 from inrcodec.representations.latentgrid.tiling import Tile, Tiling
 from inrcodec.signal import SignalSpec
 
-__all__ = ["CHANNEL_UNIT", "LatentModel", "LatentTile", "Output"]
+__all__ = ["CHANNEL_UNIT", "LatentModel", "LatentTile", "Output", "coded_networks"]
 
 CHANNEL_UNIT: Final = 1 << 16
 _NO_PRIOR: Final = 0
@@ -137,19 +137,14 @@ class LatentTile:
 
     def to_bytes(self) -> bytes:
         """The payload of TILE."""
-        head, coder = ByteWriter(), SymbolEncoder()
-        for index, symbols in zip(self.step_indices, self.symbols, strict=True):
-            table = choose_table(symbols)
-            head.u8(index)
-            table.write(head)
-            coder.put(symbols, table.counts())
+        tables, words = coded_networks(self.step_indices, self.symbols)
         weights = fixed_weights(self.shape, self.symbols, self.step_indices)
         latents, maxima = encode_latents(self.grids, self.shape, weights)
+        sizes = ByteWriter()
         for maximum in maxima:
-            head.varint(maximum)
-        words = coder.finish()
-        head.varint(len(words))
-        return head.to_bytes() + words + latents
+            sizes.varint(maximum)
+        sizes.varint(len(words))
+        return tables + sizes.to_bytes() + words + latents
 
     @staticmethod
     def from_bytes(payload: bytes, shape: LatentShape, *, start: int = 0) -> LatentTile:
@@ -176,6 +171,19 @@ class LatentTile:
         reader = ByteReader(payload, name="tile")
         _read_head(reader, shape)
         return len(payload) - reader.bytes_left, reader.bytes_left
+
+
+def coded_networks(
+    step_indices: Sequence[int], symbols: Sequence[NDArray[np.int64]]
+) -> tuple[bytes, bytes]:
+    """What a tile stores of its networks: steps and tables, and the words of the symbols."""
+    head, coder = ByteWriter(), SymbolEncoder()
+    for index, part in zip(step_indices, symbols, strict=True):
+        table = choose_table(part)
+        head.u8(index)
+        table.write(head)
+        coder.put(part, table.counts())
+    return head.to_bytes(), coder.finish()
 
 
 def _read_head(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["GAIN", "Moment", "Weighing", "moment_of"]
+__all__ = ["GAIN", "Moment", "Weighing", "moment_of", "trial_moment"]
 
 GAIN: Final = 16.0
 """Latents over the parameters of which they are rounded."""
@@ -17,7 +17,8 @@ GAIN: Final = 16.0
 _RATE, _LEAST_RATE = 1e-2, 1e-5
 _HARD_RATE: Final = 1e-4
 _NOISY_FROM: Final = 0.02
-_HARD_FROM: Final = 0.85
+_HARD_FROM: Final = 0.95
+_TRIED: Final = 0.3  # how far a trial goes, of a whole fit
 _RESUMED_SHARE: Final = 0.3
 _TEMPERATURES: Final = (0.35, 0.08)
 _NOISES: Final = (0.22, 0.15)
@@ -56,6 +57,11 @@ def moment_of(fraction: float, *, resumed: bool) -> Moment:
     if not resumed and fraction < _NOISY_FROM:
         weighing = "free"
     return Moment(rate, temperature, noise, False, weighing)
+
+
+def trial_moment(part: float) -> Moment:
+    """What holds at a part of the way of a trial, which ends where a fit is still soft."""
+    return moment_of(_TRIED * part, resumed=False)._replace(weighing="free")
 
 
 def _cosine(part: float, least: float) -> float:

@@ -1,0 +1,119 @@
+"""How a fit of a latent grid begins: trials on small versions, and what becomes of the best one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from inrcodec.kernels import LatentShape
+from inrcodec.representations.base import Budget
+from inrcodec.representations.clock import Clock
+from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
+from inrcodec.representations.latentgrid.fit_tile import Measured, Target, TileFit
+
+SIDE, LAM = 64, 1e-3
+
+
+def target(height: int = SIDE, width: int = SIDE) -> Target:
+    rows, columns = np.mgrid[:height, :width]
+    planes = [np.sin(rows / (9 + c)) * np.cos(columns / (11 - c)) * 0.3 + 0.5 for c in range(3)]
+    pixels = torch.tensor(np.stack(planes), dtype=torch.float32)
+    return Target(pixels, None, torch.full((3, 1, 1), 0.5), 1.0)
+
+
+def fits_at(halvings: int, seed: int) -> list[TileFit]:
+    small = target()
+    for _ in range(halvings):
+        small = small.halved()
+    height, width = small.pixels.shape[1:]
+    shape = LatentShape(height, width, 3, size=0, n_levels=5, n_hyper=1)
+    n_samples = 3 * SIDE**2 / 4**halvings
+    return [TileFit(shape, small, n_samples=n_samples, n_pixels=SIDE**2, seed=seed)]
+
+
+def each(work: Callable[[TileFit], Measured], fits: Sequence[TileFit]) -> list[Measured]:
+    return [work(fit) for fit in fits]
+
+
+def beginnings(budget: Budget, clock: Clock) -> Beginnings:
+    return Beginnings(
+        fits_at, each=each, lam=LAM, budget=budget, clock=clock, tell=lambda: None
+    )  # fmt: skip
+
+
+def test_tiles_are_halved_until_they_have_32768_pixels() -> None:
+    sizes = [(1, 1), (128, 256), (129, 256), (256, 256), (512, 768), (1032, 1032), (1, 40_000)]
+    assert [n_halvings(*size) for size in sizes] == [0, 0, 1, 1, 2, 3, 1]
+
+
+def test_a_halved_target_has_means_of_2_x_2_pixels_and_of_fewer_at_an_odd_end() -> None:
+    pixels = torch.arange(15.0).view(1, 3, 5)
+    halved = Target(pixels, pixels[:, :, :1], torch.zeros(1, 1, 1), 1.0).halved()
+    assert halved.pixels.tolist() == [[[3.0, 5.0, 6.5], [10.5, 12.5, 14.0]]]
+    assert halved.weights is not None
+    assert halved.weights.tolist() == [[[2.5], [10.0]]]
+    line = Target(torch.arange(4.0).view(1, 1, 4), None, torch.zeros(1, 1, 1), 1.0).halved()
+    assert line.pixels.tolist() == [[[0.5, 2.5]]]
+
+
+def test_what_is_found_is_far_ahead_of_a_fresh_beginning_of_the_full_size() -> None:
+    budget = Budget(iterations=800)
+    states = beginnings(budget, Clock(budget)).find(2)
+    assert states is not None
+    (fit,) = fits_at(0, 0)
+    fresh = fit.cost(LAM)
+    fit.restore(states[0])
+    assert fit.cost(LAM) < 0.3 * fresh
+
+
+def test_trials_are_paid_for_from_the_budget() -> None:
+    budget = Budget(iterations=800)
+    clock = Clock(budget)
+    beginnings(budget, clock).find(1)
+    # five of 2 % and one of 4 %, each overrunning by a quarter of an iteration at most
+    assert 0.14 <= clock.fraction <= 0.14 + 6 * 0.25 / 800
+
+
+def test_without_time_for_a_trial_there_is_none() -> None:
+    budget = Budget(iterations=240)
+    clock = Clock(budget)
+    assert beginnings(budget, clock).find(1) is None
+    assert clock.fraction == 0.0
+
+
+def test_a_cancelled_search_ends_at_once_with_states_to_begin_from() -> None:
+    cancel = threading.Event()
+    cancel.set()
+    budget = Budget(iterations=10_000, cancel=cancel)
+    clock = Clock(budget)
+    states = beginnings(budget, clock).find(1)
+    assert states is not None
+    assert states[0].latents.shape == (fits_at(0, 0)[0].shape.n_latents,)
+    assert clock.trials == 0.0
+
+
+def test_latents_rise_by_a_level() -> None:
+    budget = Budget(iterations=1_500)
+    found = beginnings(budget, Clock(budget)).find(1)
+    assert found is not None
+    shape = fits_at(0, 0)[0].shape
+    sizes = [grid.n_values for grid in shape.grids]
+    by_grid = dict(zip(shape.grids, torch.split(found[0].latents, sizes), strict=True))
+    finest = [values for grid, values in by_grid.items() if grid.level == 0]
+    second = [values for grid, values in by_grid.items() if grid.level == 1]
+    assert not finest[0].any()
+    assert second[0].any()
+
+
+def test_what_a_tile_is_measured_to_take_is_what_it_takes() -> None:
+    budget = Budget(iterations=1_500)
+    found = beginnings(budget, Clock(budget)).find(0)
+    assert found is not None
+    (fit,) = fits_at(0, 0)
+    fit.restore(found[0])
+    measured = fit.measure().bits / 8
+    assert len(fit.tile().to_bytes()) == pytest.approx(measured, abs=25)
