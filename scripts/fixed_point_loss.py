@@ -143,7 +143,7 @@ def float_weights(tile: LatentTile) -> Mapping[str, torch.Tensor]:
         begin = 0
         for weight in group:
             values = symbols[begin : begin + weight.size].reshape(weight.shape) * step_size(index)
-            tensors[weight.name] = torch.from_numpy(values + np.array(weight.prior))
+            tensors[weight.name] = torch.from_numpy(values + np.resize(weight.prior, values.shape))
             begin += weight.size
     return tensors
 

@@ -20,6 +20,7 @@ ABLATIONS: Mapping[str, tuple[str, Options]] = {
     "latentgrid-nofeatures": ("latentgrid", {"features": False}),
     "latentgrid-nohyper": ("latentgrid", {"hyper_levels": 0}),
     "latentgrid-noweightrate": ("latentgrid", {"weight_rate": False}),
+    "latentgrid-noprior": ("latentgrid", {"prior": 0}),
     "latentgrid-500": ("latentgrid", {"macs": 500}),
     "latentgrid-1000": ("latentgrid", {"macs": 1000}),
     "latentgrid-3000": ("latentgrid", {"macs": 3000}),

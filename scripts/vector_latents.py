@@ -19,10 +19,11 @@ _USUAL_MODEL = 4 + 2 * 1 + 1  # bytes before the offsets, of an image of sides b
 
 def latent_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
     """By the rest of a stream's name: what it holds, and how it is coded."""
-    usual, few = signals(), {"macs": 500}
-    sizes: dict[str, dict[str, object]] = {
-        f"rgb8_{macs}": {"macs": macs} for macs in (500, 1000, 2000, 3000)
-    }
+    usual, few = signals(), {"macs": 500, "prior": 0}
+    sizes: dict[str, dict[str, object]] = {}
+    for macs in (500, 1000, 2000, 3000):
+        sizes[f"rgb8_{macs}"] = {"macs": macs, "prior": 0}
+        sizes[f"rgb8_prior1_{macs}"] = {"macs": macs, "prior": 1}
     found = {name: (usual["rgb8"], options) for name, options in sizes.items()}
     for name in ("rgba8", "grey16_metadata", "float32"):
         found[name] = usual[name], few
@@ -31,6 +32,7 @@ def latent_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
     one_pixel = Signal.image(np.array([[[200, 3, 90]]], np.uint8))
     return found | {
         "1x1": (one_pixel, few),
+        "grey16_prior1": (usual["grey16_metadata"], {"macs": 500, "prior": 1, "levels": 3}),
         "planes16": (Signal.image(planes), few | {"levels": 2}),
         "tiles": (Signal.image(large), few | {"tile": 64, "levels": 4}),
         "array_float64_mask": (arrays()["array_float64_mask"], few),
@@ -78,7 +80,7 @@ def latent_faults() -> dict[str, bytes]:
     checksum = two.framed()
     return {
         "latent_size_4": one.with_model(0, 4),
-        "latent_prior_1": one.with_model(1, 1),
+        "latent_prior_255": one.with_model(1, 255),
         "latent_levels_0": one.with_model(2, 0),
         "latent_levels_13": one.with_model(2, 13),
         "latent_hyper_levels_too_many": one.with_model(2, 5, 2),

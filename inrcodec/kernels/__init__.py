@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference, reference_quantize
+from inrcodec.kernels.context_priors import CONTEXT_PRIORS
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
@@ -29,6 +30,7 @@ else:
     Array = TypeVar("Array")
 
 __all__ = [
+    "CONTEXT_PRIORS",
     "SIZES",
     "Activation",
     "AdamStep",

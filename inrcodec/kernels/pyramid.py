@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from inrcodec.errors import ConfigError
+from inrcodec.kernels.context_priors import CONTEXT_PRIORS, context_prior
 
 __all__ = [
     "FEATURE_LEVELS",
@@ -38,6 +42,7 @@ MAX_LEVELS: Final = 12
 MAX_CHANNELS: Final = 16
 MAX_HYPER_LEVEL: Final = 3  # no hyperlatents at this level or a finer one
 FEATURE_LEVELS: Final = 3  # the finest levels, which see features of coarser grids
+PRIOR_INPUTS: Final = (9, 8, 7)  # how many grids the features of a prior see, by level
 
 NEIGHBOURS: Final = (
     (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-3, 0), (0, -3), (-1, -2), (-2, 1),
@@ -99,7 +104,7 @@ class Softness(NamedTuple):
 class Weight(NamedTuple):
     """One tensor of a network. Neighbouring tensors of one `group` share a step and a table.
 
-    `prior`: what the stored values are added to, broadcast along the last axis.
+    `prior`: what the stored values are added to, repeated until there is one for each.
     """
 
     name: str
@@ -128,8 +133,8 @@ class LatentShape:
     """The shape of a latent grid of `height` x `width` pixels; all else about it follows.
 
     `size` 0 to 3, an index of SIZES; `n_levels` 1 to 12 grids of latents, `n_hyper` of
-    hyperlatents at the coarsest levels, none of which is finer than level 4; 1 to 16 channels.
-    Raises ConfigError otherwise.
+    hyperlatents at the coarsest levels, none of which is finer than level 4; 1 to 16 channels;
+    `prior` 0 or one of CONTEXT_PRIORS. Raises ConfigError otherwise.
 
     >>> shape = LatentShape(512, 768, 3, size=2, n_levels=7, n_hyper=3)
     >>> round(shape.macs_per_point), shape.n_weights
@@ -142,9 +147,11 @@ class LatentShape:
     size: int
     n_levels: int
     n_hyper: int
+    prior: int = 0
 
     def __post_init__(self) -> None:
         ranges = {
+            "prior": (self.prior, 0, max(CONTEXT_PRIORS)),
             "height": (self.height, 1, (1 << 32) - 1),
             "width": (self.width, 1, (1 << 32) - 1),
             "channels": (self.channels, 1, MAX_CHANNELS),
@@ -196,17 +203,10 @@ class LatentShape:
     @cached_property
     def weights(self) -> tuple[Weight, ...]:
         """The tensors of all networks in the order in which they are coded."""
-        size, n, c = self.networks, self.n_context, self.channels
+        size, c = self.networks, self.channels
         rises = self.n_levels - 1
-        inputs = [grid.feature_inputs for grid in self.grids if grid.feature_inputs]
         return (
-            *(Weight(f"mix{i}", "mix", (n, n)) for i in range(2)),
-            *(Weight(f"mix_bias{i}", "mix_bias", (n,)) for i in range(2)),
-            Weight("head", "head", (2, n)),
-            Weight("direct", "head", (2, n)),
-            Weight("head_bias", "head_bias", (2,)),
-            *(Weight(f"feature{k}", "feature", (size.n_features, k)) for k in inputs),
-            *(Weight(f"feature_bias{k}", "feature_bias", (size.n_features,)) for k in inputs),
+            *self._context_weights(),
             Weight("rise", "rise", (rises, 4), RISE_PRIOR),
             Weight("sharpen", "sharpen", (rises, 4), (0.0, 0.0, 0.0, 1.0)),
             Weight("lift", "lift", (size.n_hidden, self.n_levels)),
@@ -217,6 +217,35 @@ class LatentShape:
             Weight("lower_bias", "out_bias", (c,)),
             *(Weight(f"tail_bias{i}", "out_bias", (c,)) for i in range(size.n_tail)),
         )
+
+    def _context_weights(self) -> Iterator[Weight]:
+        n, n_features = self.n_context, self.networks.n_features
+        inputs = [grid.feature_inputs for grid in self.grids if grid.feature_inputs]
+        shapes = {
+            **{f"mix{i}": ("mix", (n, n)) for i in range(2)},
+            **{f"mix_bias{i}": ("mix_bias", (n,)) for i in range(2)},
+            "head": ("head", (2, n)),
+            "direct": ("head", (2, n)),
+            "head_bias": ("head_bias", (2,)),
+            **{f"feature{k}": ("feature", (n_features, k)) for k in inputs},
+            **{f"feature_bias{k}": ("feature_bias", (n_features,)) for k in inputs},
+        }
+        for name, (group, shape) in shapes.items():
+            yield Weight(name, group, shape, self._context_prior(name, group, shape))
+
+    def _context_prior(self, name: str, group: str, shape: tuple[int, ...]) -> tuple[float, ...]:
+        """What the prior has for a tensor: for features, of the level that it is of."""
+        if self.prior == 0:
+            return (0.0,)
+        known = context_prior(self.prior, self.size)
+        if not group.startswith("feature"):
+            return tuple(known[name].tolist())
+        of_level = {f"{group}{g.feature_inputs}": g.level for g in self.grids if g.feature_inputs}
+        values = known[f"{group}{PRIOR_INPUTS[of_level[name]]}"].reshape(shape[0], -1)
+        if group == "feature":  # aligned at the finest of the grids that are seen
+            missing = max(0, shape[1] - values.shape[1])
+            values = np.pad(values, ((0, 0), (missing, 0)))[:, -shape[1] :]
+        return tuple(values.ravel().tolist())
 
     @cached_property
     def groups(self) -> tuple[tuple[Weight, ...], ...]:

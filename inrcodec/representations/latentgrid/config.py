@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import LatentShape
+from inrcodec.kernels import CONTEXT_PRIORS, LatentShape
 from inrcodec.kernels.pyramid import MAX_CHANNELS, MAX_HYPER_LEVEL, MAX_LEVELS
 from inrcodec.representations.latentgrid.tiling import Tiling
 
@@ -29,7 +29,9 @@ class LatentGridConfig:
     and columns of a tile, at least 64. `alpha_weight`: how much an error of alpha counts.
     `stabilisers`, `features` and `weight_rate` leave out, if False, the linear paths beside the
     networks, the context from coarser grids, and the bits of the networks in what a fit minimises:
-    they are there to measure what each of them is worth. Raises ConfigError off range.
+    they are there to measure what each of them is worth. `prior`: the number of the weights that
+    the context model starts from and is stored relative to; 0, or if anything is left out: none.
+    Raises ConfigError off range.
     """
 
     macs: int | None = None
@@ -40,6 +42,7 @@ class LatentGridConfig:
     stabilisers: bool = True
     features: bool = True
     weight_rate: bool = True
+    prior: int = CONTEXT_PRIORS[-1]
 
     def __post_init__(self) -> None:
         if self.macs is not None and self.macs not in MACS:
@@ -52,6 +55,8 @@ class LatentGridConfig:
         hyper = self.hyper_levels
         if hyper is not None and not (_is_integer(hyper) and 0 <= hyper <= most):
             raise ConfigError(f"hyper_levels {hyper!r} is not an integer in [0, {most}]")
+        if self.prior not in (0, *CONTEXT_PRIORS):
+            raise ConfigError(f"prior {self.prior!r} is not known")
         if not 0.0 <= self.alpha_weight <= 100.0:
             raise ConfigError(f"alpha_weight {self.alpha_weight!r} is not in [0, 100]")
 
@@ -86,7 +91,16 @@ class LatentGridConfig:
     def shape(self, height: int, width: int, channels: int, *, size: int) -> LatentShape:
         """The shape of a tile of this size."""
         levels, hyper = self.n_levels(height, width)
-        return LatentShape(height, width, channels, size=size, n_levels=levels, n_hyper=hyper)
+        whole = self.stabilisers and self.features
+        return LatentShape(
+            height,
+            width,
+            channels,
+            size=size,
+            n_levels=levels,
+            n_hyper=hyper,
+            prior=self.prior if whole else 0,
+        )
 
 
 def _is_integer(value: object) -> bool:

@@ -188,7 +188,9 @@ class _ImageFit:
     def _model_of(self, size: int) -> LatentModel:
         first = next(self._tiling.tiles())
         shape = self._config.shape(first.height, first.width, self._signal.spec.channels, size=size)
-        model = LatentModel(size, shape.n_levels, shape.n_hyper, self._tiling, self._output)
+        model = LatentModel(
+            size, shape.n_levels, shape.n_hyper, self._tiling, self._output, shape.prior
+        )
         limits = DecodeLimits()
         if model.n_parameters > limits.max_parameters:
             raise ConfigError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.00
 """
 
 _STEP_RATE: Final = 0.02
+_KNOWN_DECAY: Final = 0.5  # of weights with a prior, towards it, times the learning rate
 _FIRST_STEP: Final = 2.0**-5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
 _MOST_GRADIENT: Final = 0.1
@@ -121,7 +122,7 @@ class TileFit:
         self._weight_rate = weight_rate
         self._random = torch.Generator().manual_seed(seed)
         self._priors = torch.cat(
-            [torch.tensor(w.prior).expand(w.shape).flatten() for w in shape.weights]
+            [torch.tensor(np.resize(w.prior, w.size), dtype=torch.float32) for w in shape.weights]
         )
         n_values = torch.tensor([sum(w.size for w in group) for group in shape.groups])
         self._sizes = n_values.float()
@@ -137,15 +138,23 @@ class TileFit:
             elif weight.size:
                 self._weights[weight.name].requires_grad_()
         self._moved = [tensor for tensor in self._weights.values() if tensor.requires_grad]
-        self._soap = SOAP(
-            self._moved,
-            betas=(0.9, 0.95),
-            weight_decay=0.0,
-            precondition_frequency=10,
-            max_precondition_dim=256,
-        )
+        self._soap = self._new_soap()
         self._adam = torch.optim.Adam([self._latents], betas=(0.5, 0.97), fused=True)
         self._step_adam = torch.optim.Adam([self._log2_steps], lr=_STEP_RATE)
+
+    def _new_soap(self) -> SOAP:
+        """For all weights; those that have a prior decay towards it."""
+        known: list[Tensor] = []
+        others: list[Tensor] = []
+        for weight in self.shape.weights:
+            tensor = self._weights[weight.name]
+            if tensor.requires_grad:
+                (known if weight.of_context and self.shape.prior else others).append(tensor)
+        groups: list[dict[str, Any]] = [
+            {"params": others, "weight_decay": 0.0},
+            {"params": known, "weight_decay": _KNOWN_DECAY},
+        ]
+        return SOAP(groups, betas=(0.9, 0.95), precondition_frequency=10, max_precondition_dim=256)
 
     def _beginning(self) -> TileState:
         """Latents of 0, and networks that are all but linear."""
@@ -157,7 +166,7 @@ class TileFit:
     def _first(self, weight: Weight) -> Tensor:
         first = torch.zeros(weight.shape)
         outputs = weight.shape[0]
-        if weight.group in ("head", "feature"):
+        if weight.group in ("head", "feature") and not self.shape.prior:
             return first.normal_(0.0, 1.0 / outputs**2, generator=self._random)
         if weight.name == "sharpen":
             first[:, -1] = _FIRST_SHARPENING - weight.prior[-1]
@@ -189,8 +198,8 @@ class TileFit:
             optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._moved, _MOST_GRADIENT)
-        for optimizer in (self._soap, self._adam):
-            optimizer.param_groups[0]["lr"] = moment.rate
+        for group in (*self._soap.param_groups, *self._adam.param_groups):
+            group["lr"] = moment.rate
         self._soap.step()
         if not moment.hard:
             self._adam.step()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inrcodec.container import ByteReader, ByteWriter, DecodeLimits
 from inrcodec.entropy import MAX_DEVIATE, SymbolDecoder, SymbolEncoder, Table, choose_table
 from inrcodec.errors import ConfigError, CorruptError, LimitError, UnsupportedError
-from inrcodec.kernels import LatentShape
+from inrcodec.kernels import CONTEXT_PRIORS, LatentShape
 from inrcodec.representations.latentgrid.context import decode_latents, encode_latents
 from inrcodec.representations.latentgrid.fixed import fixed_weights
 from inrcodec.representations.latentgrid.synthesis import synthesize
@@ -26,7 +26,6 @@ from inrcodec.signal import SignalSpec
 __all__ = ["CHANNEL_UNIT", "LatentModel", "LatentTile", "Output", "coded_networks"]
 
 CHANNEL_UNIT: Final = 1 << 16
-_NO_PRIOR: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,7 @@ class LatentModel:
     n_hyper: int
     tiling: Tiling
     output: Output
+    prior: int = 0
 
     @property
     def channels(self) -> int:
@@ -76,12 +76,13 @@ class LatentModel:
             size=self.size,
             n_levels=self.n_levels,
             n_hyper=self.n_hyper,
+            prior=self.prior,
         )
 
     def to_bytes(self) -> bytes:
         """The payload of MODEL."""
         writer = ByteWriter()
-        for number in (self.size, _NO_PRIOR, self.n_levels, self.n_hyper):
+        for number in (self.size, self.prior, self.n_levels, self.n_hyper):
             writer.u8(number)
         for length in (self.tiling.rows, self.tiling.columns):
             writer.varint(length)
@@ -96,7 +97,7 @@ class LatentModel:
         if len(spec.grid) != 2:
             raise CorruptError(f"latentgrid of {len(spec.grid)} axes")
         size, prior, n_levels, n_hyper = (reader.u8() for _ in range(4))
-        if prior != _NO_PRIOR:
+        if prior not in (0, *CONTEXT_PRIORS):
             raise UnsupportedError(f"prior {prior} of latentgrid is unknown")
         sides, overlap = (reader.varint(), reader.varint()), reader.u8()
         offsets = tuple(reader.u16() for _ in range(spec.channels))
@@ -104,7 +105,7 @@ class LatentModel:
         reader.finish()
         try:
             tiling = Tiling(*spec.grid, *sides, overlap)
-            model = LatentModel(size, n_levels, n_hyper, tiling, output)
+            model = LatentModel(size, n_levels, n_hyper, tiling, output, prior)
             model.shape_of(next(tiling.tiles()))
         except ConfigError as error:
             raise CorruptError(f"MODEL: {error}") from None
