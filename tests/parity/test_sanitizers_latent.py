@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import struct
 import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inrcodec import kernels
+from inrcodec import codec, kernels
+from inrcodec.container import ByteReader, Stream
+from inrcodec.entropy import SymbolDecoder, Table
+from inrcodec.entropy.coder import words_of
 from inrcodec.entropy.laplace import decays, powers
+from inrcodec.errors import BitstreamError
 from inrcodec.kernels import LatentShape
-from inrcodec.representations.latentgrid.context import encode_latents
+from inrcodec.representations.latentgrid.context import decode_latents, encode_latents
+from inrcodec.representations.latentgrid.family import LatentGrid
 from inrcodec.representations.latentgrid.fixed import Fixed, fixed_weights
 from inrcodec.representations.latentgrid.synthesis import synthesize
 
@@ -245,3 +253,89 @@ def test_random_changes_run_or_are_refused(driver: Path) -> None:
             changed[rng.integers(4, 160)] = int(rng.integers(256))
         code, message = outcome(driver, bytes(changed))
         assert code in (0, REFUSED), message
+
+
+# --- whole streams: what their tiles ask of native code ------------------------------------------
+
+GOLDEN = Path(__file__).resolve().parents[2] / "data" / "vectors" / "v0"
+STREAMS = [
+    *sorted(GOLDEN.glob("valid/latentgrid_*.inr")),
+    *sorted([*GOLDEN.glob("invalid/latent_*.inr"), *GOLDEN.glob("invalid/tile_*.inr")]),
+]
+N_DAMAGED = 5
+
+
+def with_damage(stream: Stream, rng: np.random.Generator) -> bytes:
+    """The stream with a few other bytes in one section, its checksum right again."""
+    sections = dict(stream.sections)
+    key = list(sections)[rng.integers(len(sections))]
+    payload = bytearray(sections[key])
+    for _ in range(int(rng.integers(1, 4))):
+        payload[rng.integers(len(payload))] = int(rng.integers(256))
+    return replace(stream, sections={**sections, key: bytes(payload)}).to_bytes()
+
+
+def tiles_of(data: bytes) -> Iterator[tuple[LatentShape, bytes]]:
+    """The shape and the payload of each tile; none of a stream that is refused before."""
+    try:
+        function = codec.unpack(data)[1]
+    except BitstreamError:
+        return
+    if isinstance(function, LatentGrid):
+        for tile, payload in zip(function.model.tiling.tiles(), function.payloads, strict=True):
+            assert payload is not None
+            yield function.model.shape_of(tile), payload
+
+
+def read_tile(
+    shape: LatentShape, payload: bytes
+) -> tuple[dict[str, Fixed], tuple[bytes, tuple[int, ...]]]:
+    """The weights of a tile, and the words and largest values of its latents."""
+    reader = ByteReader(payload)
+    heads = [(reader.u8(), Table.read(reader)) for _ in shape.groups]
+    maxima = tuple(reader.varint(2047) for _ in shape.grids)
+    decoder = SymbolDecoder(reader.take(reader.varint()))
+    symbols = [
+        decoder.take(sum(weight.size for weight in group), table.counts())
+        for group, (_, table) in zip(shape.groups, heads, strict=True)
+    ]
+    decoder.finish()
+    weights = fixed_weights(shape, symbols, [index for index, _ in heads])
+    latents = reader.take(reader.bytes_left)
+    words_of(latents)
+    return weights, (latents, maxima)
+
+
+def run_tile(driver: Path, shape: LatentShape, payload: bytes) -> str:
+    """Decode a tile under the sanitizers and by the reference; how it ended."""
+    try:
+        weights, coded = read_tile(shape, payload)
+    except BitstreamError:
+        return "refused"
+    got = results_of(driver, decode_bytes(shape, weights, coded))
+    assert got is not None
+    try:
+        grids = decode_latents(coded[0], shape, weights, coded[1])
+    except BitstreamError:
+        assert got[0] in (1, 2)
+        return "damaged"
+    np.testing.assert_array_equal(got, [0, *np.concatenate([g.ravel() for g in grids])])
+    if shape.channels == len(OFFSETS):
+        assert outcome(driver, synthesis_bytes(shape, weights, grids)) == (0, "")
+    return "decoded"
+
+
+@pytest.mark.usefixtures("_backend_is_put_back")
+def test_golden_streams_run_clean_whole_and_damaged(driver: Path) -> None:
+    kernels.set_backend("torch")
+    rng, ends = np.random.default_rng(6), Counter[str]()
+    for path in STREAMS:
+        data = path.read_bytes()
+        versions = [data]
+        if path.parent.name == "valid":
+            stream = Stream.from_bytes(data)
+            versions += [with_damage(stream, rng) for _ in range(N_DAMAGED)]
+        for version in versions:
+            ends.update(run_tile(driver, *tile) for tile in tiles_of(version))
+    assert ends["decoded"] >= len(list(GOLDEN.glob("valid/latentgrid_*.inr")))
+    assert ends["damaged"] > 0
