@@ -256,10 +256,8 @@ class _ImageFit:
         beginnings = Beginnings(
             fits_at, each=self._each, lam=self._price.lam, budget=budget, clock=clock, tell=tell
         )
-        states = beginnings.find(n_halvings(first.height, first.width))
-        if states is not None:
-            self._restore(states)
-            self._safe = states
+        beginnings.find(n_halvings(first.height, first.width), self._fits)
+        self._safe = [fit.state() for fit in self._fits]
 
     # --- one iteration ---------------------------------------------------------------------------
 

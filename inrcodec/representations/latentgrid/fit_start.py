@@ -69,37 +69,32 @@ class Beginnings:
         self._fits_at, self._each, self._tell = fits_at, each, tell
         self._lam, self._budget, self._clock = lam, budget, clock
 
-    def find(self, halvings: int) -> list[TileState] | None:
-        """The best states that were found, for tiles of full size; None without time to try."""
+    def find(self, halvings: int, into: Sequence[TileFit]) -> None:
+        """Put the best states that are found into fits of full size, if there is time to try."""
         limit = self._budget.iterations
         if limit is not None and limit * _TRIAL.share * 4**halvings < _LEAST_ITERATIONS:
-            return None
+            return
         states = self._best_of_trials(halvings)
+        fits = self._fits_at(halvings, 0) if halvings else into
+        for fit, state in zip(fits, states, strict=True):
+            fit.restore(state)
         for finer in reversed(range(halvings)):
-            fits = self._fits_at(finer + 1, 0)
-            self._restore(fits, states)
             self._fit(fits, _RISE, finer + 1)
-            shapes = [fit.shape for fit in self._fits_at(finer, 0)]
-            states = [
-                _risen(fit.state(), fit.shape, shape)
-                for fit, shape in zip(fits, shapes, strict=True)
-            ]
-        return states
+            above = self._fits_at(finer, 0) if finer else into
+            for fit, risen in zip(fits, above, strict=True):
+                risen.restore(_risen(fit.state(), fit.shape, risen.shape))
+            fits = above
 
     def _best_of_trials(self, halvings: int) -> list[TileState]:
-        best: dict[int, tuple[float, TileState]] = {}
+        best = [(math.inf, fit.state()) for fit in self._fits_at(halvings, 0)]
         for seed in range(_N_TRIALS):
             fits = self._fits_at(halvings, seed)
             self._fit(fits, _TRIAL, halvings)
             for number, fit in enumerate(fits):
                 cost = fit.cost(self._lam)
-                if number not in best or cost < best[number][0]:
+                if cost < best[number][0]:
                     best[number] = cost, fit.state()
-        return [best[number][1] for number in sorted(best)]
-
-    def _restore(self, fits: Sequence[TileFit], states: Sequence[TileState]) -> None:
-        for fit, state in zip(fits, states, strict=True):
-            fit.restore(state)
+        return [state for _, state in best]
 
     def _fit(self, fits: Sequence[TileFit], stretch: _Stretch, halvings: int) -> None:
         began = self._clock.fraction
