@@ -28,7 +28,8 @@ from inrcodec import codec, kernels, media, metrics
 from inrcodec.quantize import step_size
 from inrcodec.rate import encode_to_target
 from inrcodec.representations.latentgrid.family import LatentGrid
-from inrcodec.representations.latentgrid.pack import CHANNEL_UNIT, LatentTile
+from inrcodec.representations.latentgrid.pack import LatentTile
+from inrcodec.representations.output import CHANNEL_UNIT
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Signal
 

@@ -18,7 +18,8 @@ from inrcodec.representations import NAMES, by_name, id_of
 from inrcodec.representations.base import Budget, FitGoal, Window
 from inrcodec.representations.coordinate.family import CoordinateRepresentation
 from inrcodec.representations.coordinate.network import Network
-from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.pack import Packed
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import Kind, Metadata, SampleFormat, Signal, SignalSpec
 
 steady = settings(deadline=None, database=None, derandomize=True, max_examples=30)

@@ -15,9 +15,10 @@ from inrcodec.errors import CorruptError, LimitError, TruncatedError
 from inrcodec.quantize import step_size
 from inrcodec.representations.coordinate.hashgrid import HashGridNetwork
 from inrcodec.representations.coordinate.network import Network
-from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.pack import Packed
 from inrcodec.representations.coordinate.simplexgrid import SimplexGridNetwork
 from inrcodec.representations.coordinate.siren import SirenNetwork
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import Signal
 
 MODEL, SYMBOLS = SectionId.MODEL, SectionId.SYMBOLS

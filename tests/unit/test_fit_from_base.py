@@ -13,10 +13,10 @@ from inrcodec.entropy import SymbolEncoder, choose_table
 from inrcodec.representations.base import Budget, FitGoal
 from inrcodec.representations.coordinate.hashgrid import HashGrid, HashGridConfig
 from inrcodec.representations.coordinate.network import Network
-from inrcodec.representations.coordinate.pack import OutputScale
 from inrcodec.representations.coordinate.points import FitData, SampleTargets
 from inrcodec.representations.coordinate.recipe import Base, Recipe
 from inrcodec.representations.coordinate.siren import Siren, SirenConfig
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import Signal
 
 pytest.importorskip("torch")

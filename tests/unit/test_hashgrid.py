@@ -19,7 +19,8 @@ from inrcodec.representations.coordinate.hashgrid import (
     HashGridConfig,
     HashGridNetwork,
 )
-from inrcodec.representations.coordinate.pack import OutputScale, Packed
+from inrcodec.representations.coordinate.pack import Packed
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 GOAL = FitGoal(lam=1e-3, n_bytes=10_000.0)

@@ -30,8 +30,9 @@ from inrcodec.representations.base import (
 from inrcodec.representations.coordinate.coords import axis_coords, point_coords
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.pack import Packed
-from inrcodec.representations.coordinate.points import FitData, SampleTargets, output_scale
+from inrcodec.representations.coordinate.points import FitData, SampleTargets
 from inrcodec.representations.coordinate.recipe import Recipe
+from inrcodec.representations.output import OutputScale, blocks_of
 from inrcodec.signal import Signal, SignalSpec
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class CoordinateRepresentation(Representation):
         given, before = start or base, None if base is None else base.packed.alone()
         network = cls.network_for(config, spec, goal) if given is None else given.packed.network
         _check_within_limits(network, spec)
-        output = output_scale(signal) if given is None else given.packed.output
+        output = OutputScale.of_blocks(blocks_of(signal)) if given is None else given.packed.output
         targets = SampleTargets(signal, output)
         data = FitData(grid=spec.grid, targets=targets, mse_scale=output.factor**2)
         earlier = None if start is None else start.fitted

@@ -6,7 +6,7 @@ tensor; SYMBOLS holds the entropy-coded integers, tensor by tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -25,58 +25,12 @@ from inrcodec.errors import ConfigError, CorruptError, LimitError
 from inrcodec.quantize import MAX_SYMBOL, dequantize
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.recipe import Base
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import SignalSpec
 
-__all__ = ["CHANNEL_UNIT", "OutputScale", "Packed"]
-
-CHANNEL_UNIT = 1 << 16
+__all__ = ["Packed"]
 
 _AS_IT_IS, _DIFFERENCE = 0, 1
-
-
-@dataclass(frozen=True, slots=True)
-class OutputScale:
-    """value = offsets[channel] + scale * output, all in units of 1/65536 of the [0, 1] scale."""
-
-    offsets: tuple[int, ...]
-    scale: int
-
-    @staticmethod
-    def of(values: NDArray[np.float32]) -> OutputScale:
-        """Mean of each channel and spread around them, of values [n, channels] in [0, 1]."""
-        return OutputScale.of_blocks((values,))
-
-    @staticmethod
-    def of_blocks(blocks: Iterable[NDArray[np.float32]]) -> OutputScale:
-        """The same, of values that come in parts; one point at least."""
-        n_points, totals, squares = 0, np.zeros(1), np.zeros(1)
-        for block in blocks:
-            wide = block.astype(np.float64)
-            n_points += len(block)
-            totals = totals + wide.sum(axis=0)
-            squares = squares + np.square(wide).sum(axis=0)
-        means = totals / n_points
-        offsets = np.rint(means * CHANNEL_UNIT).clip(0, CHANNEL_UNIT - 1)
-        spread = float(np.sqrt((squares / n_points - np.square(means)).mean().clip(0.0)))
-        scale = min(max(round(spread * CHANNEL_UNIT), 1), CHANNEL_UNIT - 1)
-        return OutputScale(tuple(int(offset) for offset in offsets), scale)
-
-    def to_targets(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What a network has to put out for these values, both [n, channels]."""
-        return (values - self._offsets) / np.float32(self.factor)
-
-    def to_values(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The inverse of `to_targets`."""
-        return outputs * np.float32(self.factor) + self._offsets
-
-    @property
-    def factor(self) -> float:
-        """Size of one unit of output on the [0, 1] scale."""
-        return self.scale / CHANNEL_UNIT
-
-    @property
-    def _offsets(self) -> NDArray[np.float32]:
-        return np.array(self.offsets, dtype=np.float32) / np.float32(CHANNEL_UNIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.representations.coordinate.coords import grid_coords
-from inrcodec.representations.coordinate.pack import OutputScale
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import Signal
 
-__all__ = ["FitData", "SampleTargets", "Targets", "batches", "output_scale"]
+__all__ = ["FitData", "SampleTargets", "Targets", "batches"]
 
 _PERMUTED_POINTS = 1 << 22
 _BLOCK_POINTS = 1 << 16
@@ -47,13 +47,6 @@ class SampleTargets:
         spec = self.signal.spec
         samples = _rows(self.signal).take(points, axis=0)
         return self.output.to_targets(spec.to_unit(samples))
-
-
-def output_scale(signal: Signal) -> OutputScale:
-    """The scale of a network's output that suits a signal."""
-    rows = _rows(signal)
-    blocks = (rows[at : at + _BLOCK_POINTS] for at in range(0, len(rows), _BLOCK_POINTS))
-    return OutputScale.of_blocks(signal.spec.to_unit(block) for block in blocks)
 
 
 def _rows(signal: Signal) -> NDArray[np.generic]:

@@ -17,7 +17,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from inrcodec import kernels
 from inrcodec.container import DecodeLimits
@@ -28,14 +27,10 @@ from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
 from inrcodec.representations.latentgrid.fit_tile import Measured, Target, TileFit, TileState
-from inrcodec.representations.latentgrid.pack import (
-    CHANNEL_UNIT,
-    LatentModel,
-    LatentTile,
-    Output,
-)
+from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
 from inrcodec.representations.latentgrid.schedule import Moment, moment_of
 from inrcodec.representations.latentgrid.tiling import Tile
+from inrcodec.representations.output import CHANNEL_UNIT, OutputScale, blocks_of
 from inrcodec.representations.price import Price
 from inrcodec.signal import Signal
 
@@ -46,7 +41,6 @@ _ENOUGH_ITERATIONS: Final = 400  # for networks of a size to be worth it
 _USUAL_SIZE: Final = MACS.index(2000)
 _HEADER_BITS: Final = 8 * 60  # what a file has beside its tiles
 _SEEDS: Final = 1 << 20  # between those of trials
-_BLOCK_ROWS: Final = 64
 _PATIENCE: Final = 0.8  # of the logarithm of bits or error
 _PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
@@ -135,7 +129,9 @@ class _ImageFit:
         height, width = signal.spec.grid
         self._tiling = config.tiling(height, width) if start is None else start.model.tiling
         self._signal, self._config, self._goal = signal, config, goal
-        self._output = Output.of(_blocks(signal)) if start is None else start.model.output
+        self._output = (
+            OutputScale.spanning(blocks_of(signal)) if start is None else start.model.output
+        )
         self._resumed = start is not None
         self._n_pixels = height * width
         self._covered = sum(tile.height * tile.width for tile in self._tiling.tiles())
@@ -169,7 +165,7 @@ class _ImageFit:
             pixels=pixels,
             weights=self._weights(tile),
             offsets=offsets[:, None, None],
-            scale=self._output.scale / CHANNEL_UNIT,
+            scale=self._output.factor,
             similarity=MultiscaleSimilarity(pixels) if self._goal.tune == "ms-ssim" else None,
         )
 
@@ -341,10 +337,3 @@ class _ImageFit:
             lam=self._price.lam,
             iterations=iterations,
         )
-
-
-def _blocks(signal: Signal) -> Iterator[NDArray[np.float32]]:
-    """The values [n, channels] of a signal on the [0, 1] scale, some rows at a time."""
-    for row in range(0, len(signal.samples), _BLOCK_ROWS):
-        block = signal.samples[row : row + _BLOCK_ROWS]
-        yield signal.spec.to_unit(block).reshape(-1, signal.spec.channels)

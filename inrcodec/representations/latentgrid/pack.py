@@ -6,9 +6,8 @@ networks say how probable they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,34 +20,10 @@ from inrcodec.representations.latentgrid.context import decode_latents, encode_l
 from inrcodec.representations.latentgrid.fixed import fixed_weights
 from inrcodec.representations.latentgrid.synthesis import synthesize
 from inrcodec.representations.latentgrid.tiling import Tile, Tiling
+from inrcodec.representations.output import OutputScale
 from inrcodec.signal import SignalSpec
 
-__all__ = ["CHANNEL_UNIT", "LatentModel", "LatentTile", "Output", "coded_networks"]
-
-CHANNEL_UNIT: Final = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """value = offsets[channel] + scale * output, all in units of 1/65536 of the [0, 1] scale."""
-
-    offsets: tuple[int, ...]
-    scale: int
-
-    @staticmethod
-    def of(values: Iterable[NDArray[np.float32]]) -> Output:
-        """The mean of each channel and the span of all, of values [n, channels] in [0, 1].
-
-        The values come in parts, of which there is one at least.
-        """
-        n, total, low, high = 0, np.zeros(1), np.inf, -np.inf
-        for part in values:
-            n += len(part)
-            total = total + part.sum(axis=0, dtype=np.float64)
-            low, high = min(low, float(part.min())), max(high, float(part.max()))
-        offsets = np.rint(total / n * CHANNEL_UNIT).clip(0, CHANNEL_UNIT - 1)
-        scale = min(max(round((high - low) * CHANNEL_UNIT), 1), CHANNEL_UNIT - 1)
-        return Output(tuple(int(offset) for offset in offsets), scale)
+__all__ = ["LatentModel", "LatentTile", "coded_networks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,7 @@ class LatentModel:
     n_levels: int
     n_hyper: int
     tiling: Tiling
-    output: Output
+    output: OutputScale
     prior: int = 0
 
     @property
@@ -101,7 +76,7 @@ class LatentModel:
             raise UnsupportedError(f"prior {prior} of latentgrid is unknown")
         sides, overlap = (reader.varint(), reader.varint()), reader.u8()
         offsets = tuple(reader.u16() for _ in range(spec.channels))
-        output = Output(offsets, reader.u16())
+        output = OutputScale(offsets, reader.u16())
         reader.finish()
         try:
             tiling = Tiling(*spec.grid, *sides, overlap)
@@ -129,7 +104,7 @@ class LatentTile:
     symbols: tuple[NDArray[np.int64], ...]
     grids: tuple[NDArray[np.int32], ...]
 
-    def pixels(self, output: Output) -> NDArray[np.int32]:
+    def pixels(self, output: OutputScale) -> NDArray[np.int32]:
         """Pixels [height, width, channels] in units of 2^-20, of the [0, 1] scale."""
         pairs = zip(self.shape.grids, self.grids, strict=True)
         latents = [values for grid, values in pairs if not grid.is_hyper]
