@@ -83,7 +83,7 @@ def make_latents(path: Path, lam: float, folder: Path) -> None:
     if file.exists():
         return
     source = centre(media.read(path), SIDE)
-    config = LatentGridConfig(macs=2000, levels=LEVELS, hyper_levels=HYPER_LEVELS)
+    config = LatentGridConfig(macs=2000, levels=LEVELS, hyper_levels=HYPER_LEVELS, prior=0)
     goal, budget = FitGoal(lam=lam, n_bytes=0.0), Budget(iterations=FIT_ITERATIONS)
     made = LatentGrid.fit(source, config, goal, budget).fitted
     assert made is not None

@@ -32,6 +32,7 @@ def latent_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
     one_pixel = Signal.image(np.array([[[200, 3, 90]]], np.uint8))
     return found | {
         "1x1": (one_pixel, few),
+        "rgb8_prior1_deep": (usual["rgb8"], {"macs": 500, "prior": 1, "levels": 9}),
         "grey16_prior1": (usual["grey16_metadata"], {"macs": 500, "prior": 1, "levels": 3}),
         "planes16": (Signal.image(planes), few | {"levels": 2}),
         "tiles": (Signal.image(large), few | {"tile": 64, "levels": 4}),

@@ -38,18 +38,23 @@ def test_a_prior_has_all_tensors_of_the_usual_shape(size: int) -> None:
         np.testing.assert_array_equal(weight.prior, known[weight.name])
 
 
-@pytest.mark.parametrize(("levels", "hyper"), [(7, 3), (9, 5), (5, 1), (2, 0)])
+@pytest.mark.parametrize(("levels", "hyper"), [(7, 3), (9, 5), (8, 3), (5, 1), (2, 0)])
 def test_features_of_other_pyramids_keep_the_priors_of_the_nearest_grids(
     levels: int, hyper: int
 ) -> None:
     shape = LatentShape(64, 64, 3, size=1, n_levels=levels, n_hyper=hyper, prior=1)
-    known = context_prior(1, 1)["feature9"].reshape(4, 9)
-    finest = shape.grids[-1]
-    (weight,) = [w for w in shape.weights if w.name == f"feature{finest.feature_inputs}"]
-    values = np.array(weight.prior).reshape(weight.shape)
-    common = min(9, finest.feature_inputs)
-    np.testing.assert_array_equal(values[:, -common:], known[:, -common:])
-    assert not values[:, :-common].any()
+    weights = {weight.name: weight for weight in shape.weights}
+    for grid in shape.grids:
+        if grid.feature_inputs:
+            there = 9 - grid.level
+            known = context_prior(1, 1)[f"feature{there}"].reshape(4, there)
+            weight = weights[f"feature{grid.feature_inputs}"]
+            values = np.array(weight.prior).reshape(weight.shape)
+            common = min(there, grid.feature_inputs)
+            np.testing.assert_array_equal(values[:, -common:], known[:, -common:])
+            assert not values[:, :-common].any()
+            biases = weights[f"feature_bias{grid.feature_inputs}"].prior
+            np.testing.assert_array_equal(biases, context_prior(1, 1)[f"feature_bias{there}"])
 
 
 def test_symbols_of_0_are_the_prior_to_the_last_bit() -> None:
@@ -64,8 +69,9 @@ def test_symbols_of_0_are_the_prior_to_the_last_bit() -> None:
 def test_another_number_is_refused() -> None:
     with pytest.raises(ConfigError, match="prior 2 is not in"):
         LatentShape(16, 16, 1, size=0, n_levels=3, n_hyper=0, prior=2)
-    with pytest.raises(ConfigError, match="prior 2 is not known"):
-        LatentGridConfig(prior=2)
+    for prior in (2, True, 1.0):
+        with pytest.raises(ConfigError, match="is not known"):
+            LatentGridConfig(prior=prior)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("left_out", [{"prior": 0}, {"features": False}, {"stabilisers": False}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,8 +47,8 @@ def beginnings(budget: Budget, clock: Clock) -> Beginnings:
     )  # fmt: skip
 
 
-def test_tiles_are_halved_until_they_have_32768_pixels() -> None:
-    sizes = [(1, 1), (128, 256), (129, 256), (256, 256), (512, 768), (1032, 1032), (1, 40_000)]
+def test_tiles_are_halved_once_and_then_until_they_have_32768_pixels() -> None:
+    sizes = [(1, 1), (63, 65), (64, 64), (256, 256), (512, 768), (1032, 1032), (1, 40_000)]
     assert [n_halvings(*size) for size in sizes] == [0, 0, 1, 1, 2, 3, 1]
 
 
@@ -112,6 +113,39 @@ def test_latents_rise_by_a_level() -> None:
 def test_what_a_tile_is_measured_to_take_is_what_it_takes() -> None:
     budget = Budget(iterations=1_500)
     (fit,) = fits = fits_at(0, 0)
-    beginnings(budget, Clock(budget)).find(0, fits)
+    beginnings(budget, Clock(budget)).find(1, fits)
     measured = fit.measure().bits / 8
     assert len(fit.tile().to_bytes()) == pytest.approx(measured, abs=25)
+
+
+def test_a_deadline_that_is_over_ends_a_search_after_one_iteration() -> None:
+    budget = Budget(deadline=time.monotonic() - 1.0)
+    clock = Clock(budget)
+    beginnings(budget, clock).find(2, fits_at(0, 0))
+    assert clock.trials == 1 / 16
+
+
+def test_trials_that_diverge_are_passed_over() -> None:
+    def broken_at(halvings: int, seed: int) -> list[TileFit]:
+        (fit,) = fits_at(halvings, seed)
+        broken = fit.state()
+        broken.weights["blend"].fill_(math.nan)
+        if seed != 3:
+            fit.restore(broken)
+        return [fit]
+
+    budget = Budget(iterations=1_500)
+    (fit,) = fits = fits_at(0, 0)
+    fresh = fit.cost(LAM)
+    Beginnings(
+        broken_at, each=each, lam=LAM, budget=budget, clock=Clock(budget), tell=lambda: None
+    ).find(1, fits)
+    assert fit.cost(LAM) < 0.5 * fresh
+
+
+def test_weights_that_are_no_numbers_are_measured_as_such() -> None:
+    (fit,) = fits_at(0, 0)
+    broken = fit.state()
+    broken.weights["blend"].fill_(math.nan)
+    fit.restore(broken)
+    assert not math.isfinite(sum(fit.measure()))

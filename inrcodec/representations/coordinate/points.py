@@ -20,7 +20,6 @@ from inrcodec.signal import Signal
 __all__ = ["FitData", "SampleTargets", "Targets", "batches"]
 
 _PERMUTED_POINTS = 1 << 22
-_BLOCK_POINTS = 1 << 16
 
 
 class Targets(Protocol):

@@ -30,8 +30,8 @@ class LatentGridConfig:
     `stabilisers`, `features` and `weight_rate` leave out, if False, the linear paths beside the
     networks, the context from coarser grids, and the bits of the networks in what a fit minimises:
     they are there to measure what each of them is worth. `prior`: the number of the weights that
-    the context model starts from and is stored relative to; 0, or if anything is left out: none.
-    Raises ConfigError off range.
+    the context model starts from and is stored relative to; 0, or without `stabilisers` or
+    `features`: none. Raises ConfigError off range.
     """
 
     macs: int | None = None
@@ -55,7 +55,7 @@ class LatentGridConfig:
         hyper = self.hyper_levels
         if hyper is not None and not (_is_integer(hyper) and 0 <= hyper <= most):
             raise ConfigError(f"hyper_levels {hyper!r} is not an integer in [0, {most}]")
-        if self.prior not in (0, *CONTEXT_PRIORS):
+        if not (_is_integer(self.prior) and self.prior in (0, *CONTEXT_PRIORS)):
             raise ConfigError(f"prior {self.prior!r} is not known")
         if not 0.0 <= self.alpha_weight <= 100.0:
             raise ConfigError(f"alpha_weight {self.alpha_weight!r} is not in [0, 100]")

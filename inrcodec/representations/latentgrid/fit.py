@@ -210,7 +210,7 @@ class _ImageFit:
         return TileFit(
             replace(shape, height=height, width=width),
             target,
-            n_samples=self._covered * shape.channels / 4**halvings,
+            n_samples=self._covered * shape.channels * height * width / (tile.height * tile.width),
             n_pixels=self._n_pixels,
             seed=self._goal.seed + tile.number + _SEEDS * trial,
             frozen=self._config.frozen,
@@ -313,7 +313,8 @@ class _ImageFit:
     def report(self, clock: Clock, fraction: float) -> Step:
         """Where the fit stands; bytes are unknown (NaN) until weights have a price.
 
-        So is the PSNR of a fit that makes something else than the MSE small.
+        So is the PSNR before the first iteration, and that of a fit that makes something else than
+        the MSE small.
         """
         mse = self._mse(self._last) if self._goal.tune == "mse" else math.nan
         priced = self._moment(fraction).weighing != "free"

@@ -24,7 +24,7 @@ from inrcodec.representations.latentgrid.schedule import Moment, trial_moment
 
 __all__ = ["Beginnings", "n_halvings"]
 
-_LARGEST_TRIED: Final = 1 << 15  # pixels of a tile
+_LEAST_TRIED, _LARGEST_TRIED = 1 << 12, 1 << 15  # pixels of a tile, before and after halving
 _N_TRIALS: Final = 5
 _LEAST_ITERATIONS: Final = 20  # of a trial that says anything
 _FINEST_SHARE: Final = 0.5  # of the weights of the finest latents, of those of the next ones
@@ -42,8 +42,10 @@ _RISE: Final = _Stretch(240, 0.04)
 
 
 def n_halvings(height: int, width: int) -> int:
-    """How often a tile is halved before it is small enough for trials."""
-    halvings = 0
+    """How often a tile is halved before it is small enough for trials; 0: too small for any."""
+    if height * width < _LEAST_TRIED:
+        return 0
+    halvings = 1
     while math.ceil(height / 2**halvings) * math.ceil(width / 2**halvings) > _LARGEST_TRIED:
         halvings += 1
     return halvings
@@ -72,40 +74,51 @@ class Beginnings:
     def find(self, halvings: int, into: Sequence[TileFit]) -> None:
         """Put the best states that are found into fits of full size, if there is time to try."""
         limit = self._budget.iterations
-        if limit is not None and limit * _TRIAL.share * 4**halvings < _LEAST_ITERATIONS:
+        too_few = limit is not None and limit * _TRIAL.share * 4**halvings < _LEAST_ITERATIONS
+        if halvings == 0 or too_few:
             return
-        states = self._best_of_trials(halvings)
-        fits = self._fits_at(halvings, 0) if halvings else into
-        for fit, state in zip(fits, states, strict=True):
-            fit.restore(state)
+        n_pixels = _n_pixels(into)
+        fits: Sequence[TileFit] = self._fits_at(halvings, 0)
+        self._try(fits, halvings, n_pixels)
         for finer in reversed(range(halvings)):
-            self._fit(fits, _RISE, finer + 1)
+            self._fit(fits, _RISE, _n_pixels(fits) / n_pixels)
             above = self._fits_at(finer, 0) if finer else into
             for fit, risen in zip(fits, above, strict=True):
                 risen.restore(_risen(fit.state(), fit.shape, risen.shape))
             fits = above
 
-    def _best_of_trials(self, halvings: int) -> list[TileState]:
-        best = [(math.inf, fit.state()) for fit in self._fits_at(halvings, 0)]
+    def _try(self, into: Sequence[TileFit], halvings: int, n_pixels: int) -> None:
+        """Put the best of several trials into fits of their size."""
+        best = [math.inf] * len(into)
         for seed in range(_N_TRIALS):
             fits = self._fits_at(halvings, seed)
-            self._fit(fits, _TRIAL, halvings)
+            self._fit(fits, _TRIAL, _n_pixels(fits) / n_pixels)
             for number, fit in enumerate(fits):
                 cost = fit.cost(self._lam)
-                if cost < best[number][0]:
-                    best[number] = cost, fit.state()
-        return [state for _, state in best]
+                if cost < best[number]:
+                    best[number] = cost
+                    into[number].restore(fit.state())
 
-    def _fit(self, fits: Sequence[TileFit], stretch: _Stretch, halvings: int) -> None:
+    def _fit(self, fits: Sequence[TileFit], stretch: _Stretch, work: float) -> None:
+        """Fit for a stretch, each iteration so much work; back to the start where it diverges."""
+        safe = [fit.state() for fit in fits]
         began = self._clock.fraction
         for number in range(stretch.iterations):
-            spent = (self._clock.fraction - began) / stretch.share
-            if spent >= 1.0 or self._budget.cancelled:
+            fraction = self._clock.fraction
+            spent = (fraction - began) / stretch.share
+            if spent >= 1.0 or fraction >= 1.0 or self._budget.cancelled:
                 break
             moment = trial_moment(max(spent, number / stretch.iterations))
             self._each(partial(_step, moment=moment, lam=self._lam), fits)
-            self._clock.trials += 4.0**-halvings
+            self._clock.trials += work
             self._tell()
+        for fit, state in zip(fits, safe, strict=True):
+            if math.isinf(fit.cost(self._lam)):
+                fit.restore(state)
+
+
+def _n_pixels(fits: Sequence[TileFit]) -> int:
+    return sum(fit.shape.height * fit.shape.width for fit in fits)
 
 
 def _step(fit: TileFit, *, moment: Moment, lam: float) -> Measured:

@@ -260,7 +260,7 @@ class TileFit:
         weights, weight_bits = self._weights_at(weighing)
         latents = (self._latents * GAIN).round().clamp_(-MAX_DEVIATE, MAX_DEVIATE)
         bits = float(latent_cost(latents, self.shape, weights) + weight_bits)
-        if weighing != "free":
+        if weighing != "free" and math.isfinite(bits):
             bits += self._stored_bits() - float(weight_bits)
         outputs = latent_pixels(latents, self.shape, weights)
         error, squares = self._target.error(outputs), self._target.squares(outputs)
