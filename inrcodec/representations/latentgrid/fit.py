@@ -104,7 +104,7 @@ def _run(fit: _ImageFit, budget: Budget, watch: Watch | None) -> Fitted:
     fit.check(1.0)
     if watch is not None:
         watch(fit.report(clock, 1.0))
-    return fit.result(clock.iterations + round(clock.trials))
+    return fit.result(clock.iterations + math.ceil(clock.trials))
 
 
 def _tell(fit: _ImageFit, clock: Clock, watch: Watch | None, fraction: float) -> None:
