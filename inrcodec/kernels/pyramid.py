@@ -42,7 +42,7 @@ MAX_LEVELS: Final = 12
 MAX_CHANNELS: Final = 16
 MAX_HYPER_LEVEL: Final = 3  # no hyperlatents at this level or a finer one
 FEATURE_LEVELS: Final = 3  # the finest levels, which see features of coarser grids
-PRIOR_INPUTS: Final = (9, 8, 7)  # how many grids the features of a prior see, by level
+_PRIOR_INPUTS: Final = (9, 8, 7)  # how many grids the features of a prior see, by level
 
 NEIGHBOURS: Final = (
     (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-3, 0), (0, -3), (-1, -2), (-2, 1),
@@ -241,7 +241,7 @@ class LatentShape:
         if not group.startswith("feature"):
             return tuple(known[name].tolist())
         of_level = {f"{group}{g.feature_inputs}": g.level for g in self.grids if g.feature_inputs}
-        values = known[f"{group}{PRIOR_INPUTS[of_level[name]]}"].reshape(shape[0], -1)
+        values = known[f"{group}{_PRIOR_INPUTS[of_level[name]]}"].reshape(shape[0], -1)
         if group == "feature":  # aligned at the finest of the grids that are seen
             missing = max(0, shape[1] - values.shape[1])
             values = np.pad(values, ((0, 0), (missing, 0)))[:, -shape[1] :]

@@ -259,12 +259,12 @@ class TileFit:
         """Error and bits of everything rounded as it would be stored now, or with free weights."""
         weights, weight_bits = self._weights_at(weighing)
         latents = (self._latents * GAIN).round().clamp_(-MAX_DEVIATE, MAX_DEVIATE)
-        bits = float(latent_cost(latents, self.shape, weights) + weight_bits)
-        if weighing != "free" and math.isfinite(bits):
-            bits += self._stored_bits() - float(weight_bits)
+        bits, beside = float(latent_cost(latents, self.shape, weights)), float(weight_bits)
+        if weighing != "free" and math.isfinite(beside):
+            beside = self._stored_bits()
         outputs = latent_pixels(latents, self.shape, weights)
         error, squares = self._target.error(outputs), self._target.squares(outputs)
-        return Measured(float(error), float(squares), bits)
+        return Measured(float(error), float(squares), bits + beside)
 
     def _stored_bits(self) -> float:
         """What weights take as they would be stored now, and a tile beside weights and latents."""
