@@ -204,7 +204,7 @@ def soap_step(
     worked on natively where that is built. Raises ConfigError for other shapes, a rate below 0, a
     count below 1.
     """
-    arrays = (parameters, gradient, state)
+    arrays: tuple[Any, Any, Any] = (parameters, gradient, state)
     sizes = [list(array.shape) for array in arrays]
     if sizes != [[soap.n_values], [soap.n_values], [soap.n_state]]:
         wanted = f"{soap.n_values}, {soap.n_values} and {soap.n_state} values"

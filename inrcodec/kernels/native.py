@@ -97,9 +97,7 @@ def quantize_step(
     return np.array(sums).reshape(-1, 2)
 
 
-def soap_step(
-    arrays: tuple[Array, Array, Array], soap: Soap, *, rate: float, count: int
-) -> bool:
+def soap_step(arrays: tuple[Array, Array, Array], soap: Soap, *, rate: float, count: int) -> bool:
     """Move parameters by their gradient, with their state, and give whether that was done."""
     moved: bool = _module().soap_step(*arrays, soap.shapes, soap.decays, rate, count)
     return moved

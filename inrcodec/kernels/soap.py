@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from inrcodec.errors import ConfigError
@@ -37,7 +38,7 @@ class SoapMatrix(NamedTuple):
         return 2 * self.size + 3 * (rows * rows + columns * columns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Soap:
     """Tensors of these shapes, all their values one after the other, each with its weight decay.
 
@@ -58,17 +59,17 @@ class Soap:
         if self.n_values > _MAX_VALUES:
             raise ConfigError(f"soap_step: values must be at most 2^24, got {self.n_values}")
 
-    @property
+    @cached_property
     def matrices(self) -> tuple[SoapMatrix, ...]:
         """The tensors as a step sees them."""
         return tuple(_matrix(shape) for shape in self.shapes)
 
-    @property
+    @cached_property
     def n_values(self) -> int:
         """Values of all tensors."""
         return sum(math.prod(shape) for shape in self.shapes)
 
-    @property
+    @cached_property
     def n_state(self) -> int:
         """Floats of the state of all tensors."""
         return sum(matrix.n_state for matrix in self.matrices)
