@@ -1,6 +1,6 @@
 // SOAP for small tensors: Adam in the eigenbases of Shampoo (Vyas et al. 2024, arXiv:2409.11321), one
 // tensor at a time by a team of threads. Compiled for the CPU, where a team is one thread, and fit to
-// be compiled for CUDA, where it is a block. inrcodec/kernels/reference_soap.py is the meaning.
+// be compiled for CUDA, where it is a block. inrcodec/kernels/reference_soap.py is the meaning, constants included.
 //
 // Of a gradient G [rows, columns] and the bases L [rows, rows] and R [columns, columns]:
 //   M += 0.1 (G - M)    S += 0.05 ((L' G R)^2 - S)    W = (W - rate L ((L' M R) / (sqrt S + eps)) R')

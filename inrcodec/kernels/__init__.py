@@ -213,7 +213,8 @@ def soap_step(
         raise ConfigError(f"soap_step: rate must be at least 0, count 1, got {rate} and {count}")
     if _runs_natively([*arrays]):
         return native.soap_step(arrays, soap, rate=rate, count=count)
-    return reference_soap.soap_step(parameters, gradient, state, soap, rate=rate, count=count)
+    values, slopes, memory = (np.asarray(array) for array in arrays)
+    return reference_soap.soap_step(values, slopes, memory, soap, rate=rate, count=count)
 
 
 def _check_vectors(quantizer: Quantizer, arrays: list[Any]) -> None:

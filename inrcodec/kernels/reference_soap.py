@@ -1,4 +1,4 @@
-"""The meaning of `soap_step`, in the array API: Adam in the eigenbases of Shampoo.
+"""The meaning of `soap_step`, in numpy: Adam in the eigenbases of Shampoo.
 
 Of a gradient G [rows, columns], with a basis L of the eigenvectors of a running mean of G G' and R
 of one of G' G, Adam's square S is that of L' G R, and a step goes along L (L' M R / (sqrt S + eps))
@@ -14,21 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.kernels.soap import Soap, SoapMatrix
 
-if TYPE_CHECKING:
-    import torch
-
-    Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
-else:
-    Array = TypeVar("Array")
+Array = NDArray[np.floating]
 
 __all__ = ["soap_step"]
 
@@ -45,16 +38,16 @@ _DEPENDENT = 1e-3  # of a vector that is left beside the others
 class _Axis(NamedTuple):
     """The mean of G G' or G' G, the basis, whose vectors are columns, and its transpose."""
 
-    outer: Any
-    columns: Any
-    rows: Any
+    outer: Array
+    columns: Array
+    rows: Array
 
 
 class _State(NamedTuple):
     """Views of one tensor's part of the state."""
 
-    mean: Any
-    square: Any
+    mean: Array
+    square: Array
     axes: tuple[_Axis | None, _Axis | None]
 
 
@@ -62,26 +55,25 @@ def soap_step(
     parameters: Array, gradient: Array, state: Array, soap: Soap, *, rate: float, count: int
 ) -> bool:
     """`inrcodec.kernels.soap_step`."""
-    xp = array_api_compat.array_namespace(gradient)
-    if not bool(xp.all(xp.abs(gradient) <= _LARGEST_GRADIENT)):
+    if not bool(np.all(np.abs(gradient) <= _LARGEST_GRADIENT)):
         return False
     for matrix, decay, values, floats in _parts(soap):
         if matrix.size == 0:
             continue
         extent = (matrix.rows, matrix.columns)
-        given = xp.reshape(gradient[values], extent)
-        own = _state_of(xp, matrix, state[floats])
+        given = gradient[values].reshape(extent)
+        own = _state_of(matrix, state[floats])
         if count == 1:
             for axis in filter(None, own.axes):
-                axis.columns[...] = axis.rows[...] = xp.eye(axis.rows.shape[0], dtype=given.dtype)
+                axis.columns[...] = axis.rows[...] = np.eye(len(axis.rows))
         else:
-            move = xp.reshape(_move(xp, given, own, count - 1), (-1,))
+            move = _move(given, own, count - 1).ravel()
             moved = parameters[values] - rate * move
             parameters[values] = moved * (1.0 - decay * rate)
-        _gather(given, own, xp)
+        _gather(given, own)
         for _ in range(_FIRST_TURNS if count == 1 else count % _PERIOD == 1):
-            _turn(xp, own, 0)
-            _turn(xp, own, 1)
+            _turn(own, 0)
+            _turn(own, 1)
     return True
 
 
@@ -94,7 +86,7 @@ def _parts(soap: Soap) -> Iterator[tuple[SoapMatrix, float, slice, slice]]:
         values, floats = ends
 
 
-def _state_of(xp: ModuleType, matrix: SoapMatrix, floats: Any) -> _State:
+def _state_of(matrix: SoapMatrix, floats: Array) -> _State:
     size, extent = matrix.size, (matrix.rows, matrix.columns)
     axes: list[_Axis | None] = []
     at = 2 * size
@@ -102,76 +94,77 @@ def _state_of(xp: ModuleType, matrix: SoapMatrix, floats: Any) -> _State:
         if not turned:
             axes.append(None)
             continue
-        squares = xp.reshape(floats[at : at + 3 * length**2], (3, length, length))
-        axes.append(_Axis(squares[0, ...], squares[1, ...], squares[2, ...]))
+        squares = floats[at : at + 3 * length**2].reshape(3, length, length)
+        axes.append(_Axis(*squares))
         at += 3 * length**2
-    moments = [xp.reshape(floats[size * i : size * (i + 1)], extent) for i in range(2)]
+    moments = [floats[size * i : size * (i + 1)].reshape(extent) for i in range(2)]
     return _State(moments[0], moments[1], (axes[0], axes[1]))
 
 
-def _move(xp: ModuleType, gradient: Any, state: _State, moved: int) -> Any:
+def _move(gradient: Array, state: _State, moved: int) -> Array:
     """The direction of step number `moved` after the first, and the moments for it."""
-    _follow(xp, state.mean, gradient, 1.0 - _BETAS[0])
-    _follow(xp, state.square, _rotate(gradient, state) ** 2, 1.0 - _BETAS[1])
-    ratio = _rotate(state.mean, state) / (xp.sqrt(state.square) + _EPSILON)
+    _follow(state.mean, gradient, 1.0 - _BETAS[0])
+    _follow(state.square, _rotate(gradient, state) ** 2, 1.0 - _BETAS[1])
+    ratio = _rotate(state.mean, state) / (np.sqrt(state.square) + _EPSILON)
     rows, columns = state.axes
-    back = ratio if rows is None else rows.columns @ ratio
-    back = back if columns is None else back @ columns.rows
-    return back * ((1.0 - _BETAS[1] ** moved) ** 0.5 / (1.0 - _BETAS[0] ** moved))
+    ratio = ratio if rows is None else rows.columns @ ratio
+    ratio = ratio if columns is None else ratio @ columns.rows
+    unbiased: float = (1.0 - _BETAS[1] ** moved) ** 0.5 / (1.0 - _BETAS[0] ** moved)
+    return ratio * unbiased
 
 
-def _rotate(values: Any, state: _State) -> Any:
+def _rotate(values: Array, state: _State) -> Array:
     rows, columns = state.axes
     turned = values if rows is None else rows.rows @ values
     return turned if columns is None else turned @ columns.columns
 
 
-def _follow(xp: ModuleType, mean: Any, values: Any, share: float) -> None:
+def _follow(mean: Array, values: Array, share: float) -> None:
     mean += share * (values - mean)
-    mean[xp.abs(mean) < _SMALLEST] = 0.0
+    mean[np.abs(mean) < _SMALLEST] = 0.0
 
 
-def _gather(gradient: Any, state: _State, xp: ModuleType) -> None:
+def _gather(gradient: Array, state: _State) -> None:
     rows, columns = state.axes
     if rows is not None:
-        _follow(xp, rows.outer, gradient @ gradient.T, 1.0 - _BETAS[1])
+        _follow(rows.outer, gradient @ gradient.T, 1.0 - _BETAS[1])
     if columns is not None:
-        _follow(xp, columns.outer, gradient.T @ gradient, 1.0 - _BETAS[1])
+        _follow(columns.outer, gradient.T @ gradient, 1.0 - _BETAS[1])
 
 
-def _turn(xp: ModuleType, state: _State, number: int) -> None:
+def _turn(state: _State, number: int) -> None:
     """One round of power iteration; largest eigenvalues first, and the square in their order."""
     axis = state.axes[number]
     if axis is None:
         return
-    length = axis.outer.shape[0]
-    trace = float(xp.sum(xp.linalg.diagonal(axis.outer)))
+    length = len(axis.outer)
+    trace = float(np.trace(axis.outer))
     if not trace >= _SMALLEST:
         return
     product = axis.outer @ axis.columns
-    shares = xp.sum(axis.columns * product, axis=0)
+    shares = np.sum(axis.columns * product, axis=0)
     shares[shares < _NEGLIGIBLE * trace] = 0.0
-    order = xp.argsort(shares, descending=True, stable=True)
-    wanted = xp.take(product, order, axis=1)
-    old = xp.take(axis.columns, order, axis=1)
-    state.square[...] = xp.take(state.square, order, axis=number)
-    units = xp.eye(length, dtype=old.dtype)
+    order = np.argsort(-shares, kind="stable")
+    wanted = np.take(product, order, axis=1)
+    old = np.take(axis.columns, order, axis=1)
+    state.square[...] = np.take(state.square, order, axis=number)
+    units = np.eye(length, dtype=old.dtype)
     for j in range(length):
         first = wanted[:, j]
-        size = _length(xp, first)
+        size = _length(first)
         candidates = [first / size] if size >= _NEGLIGIBLE * trace else []
         others = (units[:, i] for i in range(length))
-        vector = _set_apart(xp, chain(candidates, [old[:, j]], others), axis, j)
+        vector = _set_apart(chain(candidates, [old[:, j]], others), axis, j)
         axis.columns[:, j] = axis.rows[j, :] = vector
 
 
-def _set_apart(xp: ModuleType, candidates: Iterator[Any], axis: _Axis, count: int) -> Any:
+def _set_apart(candidates: Iterator[Array], axis: _Axis, count: int) -> Array:
     """The first candidate of which enough is left beside the first `count` vectors, and that."""
     for vector in candidates:
         left = vector
         for _ in range(2):  # once loses digits
             left = left - (left @ axis.columns[:, :count]) @ axis.rows[:count, :]
-            size = _length(xp, left)
+            size = _length(left)
             if not size >= _DEPENDENT:
                 break
             left = left / size
@@ -180,5 +173,5 @@ def _set_apart(xp: ModuleType, candidates: Iterator[Any], axis: _Axis, count: in
     raise AssertionError("one of the unit vectors lies apart from fewer vectors than there are")
 
 
-def _length(xp: ModuleType, vector: Any) -> float:
-    return float(xp.sqrt(xp.sum(vector * vector)))
+def _length(vector: Array) -> float:
+    return float(np.sqrt(np.sum(vector * vector)))

@@ -232,7 +232,7 @@ def test_turned_problems_are_solved_sooner_than_by_adam(backend: str) -> None:
 
 @pytest.mark.usefixtures("_backend_is_put_back")
 def test_in_bases_that_stay_a_step_is_that_of_adam_along_them() -> None:
-    """Source: Vyas et al. 2024, algorithm 1: where bases do not change, SOAP is Adam in them."""
+    """Source: Vyas et al. 2024, algorithm 3: where bases do not change, SOAP is Adam in them."""
     kernels.set_backend("torch")
     rng = np.random.default_rng(3)
     left, right = (np.linalg.qr(rng.standard_normal((2, 2)))[0] for _ in range(2))
