@@ -51,8 +51,9 @@ inline void check_threads(const char* op, int n_threads) {
     if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
 }
 
-// Add the functions of latent grids, and of their fits.
+// Add the functions of latent grids, of their fits, and of SOAP.
 void register_latent(nb::module_& module);
 void register_latent_fit(nb::module_& module);
+void register_soap(nb::module_& module);
 
 }  // namespace inrcodec

@@ -16,7 +16,6 @@ __all__ = ["as_text", "report"]
 _NEEDED = ("numpy", "constriction", "array-api-compat", "pillow", "tifffile", "typer", "rich")
 _OPTIONAL = {
     "torch": "fit",
-    "pytorch-optimizer": "fit",
     "soundfile": "audio",
     "matplotlib": "bench",
 }

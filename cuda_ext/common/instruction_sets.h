@@ -10,6 +10,7 @@
 #include "latent_kernels.h"
 #include "mlp_kernels.h"
 #include "quantize_kernels.h"
+#include "soap_kernels.h"
 #include "synthesis_kernels.h"
 
 namespace inrcodec {
@@ -29,5 +30,6 @@ const QuantizeKernels& quantize_kernels();
 const LatentKernels& latent_kernels();
 const SynthesisKernels& synthesis_kernels();
 const FitKernels& fit_kernels();
+const SoapKernels& soap_kernels();
 
 }  // namespace inrcodec

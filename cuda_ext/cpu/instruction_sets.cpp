@@ -14,6 +14,7 @@ struct Variant {
     const LatentKernels* latent;
     const SynthesisKernels* synthesis;
     const FitKernels* fit;
+    const SoapKernels* soap;
     bool (*runs_here)();
 };
 
@@ -34,12 +35,14 @@ bool has_avx512() {
 
 constexpr Variant kVariants[] = {
     {"baseline", &kGridKernelsBaseline, &kMlpKernelsBaseline, &kQuantizeKernelsBaseline,
-     &kLatentKernelsBaseline, &kSynthesisKernelsBaseline, &kFitKernelsBaseline, always},
+     &kLatentKernelsBaseline, &kSynthesisKernelsBaseline, &kFitKernelsBaseline,
+     &kSoapKernelsBaseline, always},
 #if defined(INRCODEC_X86_VARIANTS)
     {"avx2", &kGridKernelsAvx2, &kMlpKernelsAvx2, &kQuantizeKernelsAvx2, &kLatentKernelsAvx2,
-     &kSynthesisKernelsAvx2, &kFitKernelsAvx2, has_avx2},
+     &kSynthesisKernelsAvx2, &kFitKernelsAvx2, &kSoapKernelsAvx2, has_avx2},
     {"avx512", &kGridKernelsAvx512, &kMlpKernelsAvx512, &kQuantizeKernelsAvx512,
-     &kLatentKernelsAvx512, &kSynthesisKernelsAvx512, &kFitKernelsAvx512, has_avx512},
+     &kLatentKernelsAvx512, &kSynthesisKernelsAvx512, &kFitKernelsAvx512, &kSoapKernelsAvx512,
+     has_avx512},
 #endif
 };
 
@@ -100,6 +103,10 @@ const SynthesisKernels& synthesis_kernels() {
 
 const FitKernels& fit_kernels() {
     return *chosen().load()->fit;
+}
+
+const SoapKernels& soap_kernels() {
+    return *chosen().load()->soap;
 }
 
 }  // namespace inrcodec

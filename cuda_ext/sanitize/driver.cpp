@@ -21,7 +21,7 @@
 //   u32 sizes [tensors] | f32 rates [tensors] | f32 steps [tensors] | u32 keys [2]
 //   f32 units | f32 base, if there is one
 //   u32 lengths [gradients] | f32 gradients | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
-// CALL on latent grids: see latent_calls.h; on their fits: fit_call.h.
+// CALL on latent grids: see latent_calls.h; on their fits: fit_call.h; of SOAP: soap_call.h.
 // The instruction set is a number in the list of those that this machine has, simplest first.
 // RESULT receives the result as f32; of gradients, that of the parameters comes first; of the
 // quantizer, the weights (op 0) or the units, mean and square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
@@ -198,6 +198,7 @@ std::vector<float> run_quantize(Reader& reader) {
 }  // namespace
 
 #include "fit_call.h"
+#include "soap_call.h"
 
 namespace {
 
@@ -209,7 +210,8 @@ std::vector<float> run(Reader reader) {
     if (magic == 0x51524e49u) return run_quantize(reader);
     if (magic == 0x4c524e49u) return run_latent(reader);
     if (magic == 0x46524e49u) return run_fit(reader);
-    refuse_call("file must begin with INRF, INRK, INRL, INRM or INRQ, got none of them");
+    if (magic == 0x53524e49u) return run_soap(reader);
+    refuse_call("file must begin with INRF, INRK, INRL, INRM, INRQ or INRS, got none of them");
 }
 
 void write_file(const char* path, const std::vector<float>& values) {

@@ -6,6 +6,7 @@ types at hand; `dispatch.py` holds that choice. torch is imported only when a to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,13 +15,14 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import dispatch, native, reference, reference_quantize
+from inrcodec.kernels import dispatch, native, reference, reference_quantize, reference_soap
 from inrcodec.kernels.context_priors import CONTEXT_PRIORS
 from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
 from inrcodec.kernels.pyramid import SIZES, Grid, LatentShape, Softness, Weight
 from inrcodec.kernels.quantizer import AdamStep, Quantizer, Rounding
+from inrcodec.kernels.soap import Soap
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +43,7 @@ __all__ = [
     "LatentShape",
     "Quantizer",
     "Rounding",
+    "Soap",
     "Softness",
     "Weight",
     "backend",
@@ -53,6 +56,7 @@ __all__ = [
     "quantize_step",
     "set_backend",
     "set_threads",
+    "soap_step",
     "soft_latents",
     "threads",
 ]
@@ -187,6 +191,30 @@ def quantize_step(
     return reference_quantize.quantize_step(
         xp.concat(tuple(gradients)), state, quantizer, slopes=slopes, adam=adam, base=base
     )
+
+
+def soap_step(
+    parameters: Array, gradient: Array, state: Array, soap: Soap, *, rate: float, count: int
+) -> bool:
+    """Move `parameters` [n] downhill: step number `count`, from 1 on, of SOAP.
+
+    `reference_soap.py` says what that is. `gradient` [n]; `state` [soap.n_state] is zeros at first.
+    The first step moves nothing but the state. Where the gradient is not finite, or above 1e12,
+    nothing changes, and the answer is False. Contiguous arrays on the CPU; of float32 they are
+    worked on natively where that is built. Raises ConfigError for other shapes, a rate below 0, a
+    count below 1.
+    """
+    arrays: tuple[Any, Any, Any] = (parameters, gradient, state)
+    sizes = [list(array.shape) for array in arrays]
+    if sizes != [[soap.n_values], [soap.n_values], [soap.n_state]]:
+        wanted = f"{soap.n_values}, {soap.n_values} and {soap.n_state} values"
+        raise ConfigError(f"soap_step: arrays must have {wanted}, got {sizes}")
+    if not 0.0 <= rate < math.inf or count < 1:
+        raise ConfigError(f"soap_step: rate must be at least 0, count 1, got {rate} and {count}")
+    if _runs_natively([*arrays]):
+        return native.soap_step(arrays, soap, rate=rate, count=count)
+    values, slopes, memory = (np.asarray(array) for array in arrays)
+    return reference_soap.soap_step(values, slopes, memory, soap, rate=rate, count=count)
 
 
 def _check_vectors(quantizer: Quantizer, arrays: list[Any]) -> None:

@@ -19,6 +19,7 @@ from inrcodec.kernels.geometry import GridGeometry
 from inrcodec.kernels.perceptron import Perceptron
 from inrcodec.kernels.pyramid import LatentShape, Softness
 from inrcodec.kernels.quantizer import AdamStep, Quantizer
+from inrcodec.kernels.soap import Soap
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ __all__ = [
     "quantize_forward",
     "quantize_step",
     "queue_on_gpu",
+    "soap_step",
     "soft_latents",
     "synthesize",
 ]
@@ -91,6 +93,12 @@ def quantize_step(
     options = (base, slopes.ravel().tolist(), astuple(adam), dispatch.threads())
     sums = _module().quantize_step(list(gradients), *state, *_fields(quantizer), *options)
     return np.array(sums).reshape(-1, 2)
+
+
+def soap_step(arrays: tuple[Array, Array, Array], soap: Soap, *, rate: float, count: int) -> bool:
+    """Move parameters by their gradient, with their state, and give whether that was done."""
+    moved: bool = _module().soap_step(*arrays, soap.shapes, soap.decays, rate, count)
+    return moved
 
 
 def decode_latents(

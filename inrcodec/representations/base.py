@@ -267,7 +267,7 @@ def import_fit(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        if error.name not in ("torch", "pytorch_optimizer"):
+        if error.name != "torch":
             raise
         raise MissingExtraError("encoding", extra="fit") from None
 

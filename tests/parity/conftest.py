@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).resolve().parents[2] / "cuda_ext"
-OPS = ("Fit", "Grid", "Latent", "Mlp", "Quantize", "Synthesis")
+OPS = ("Fit", "Grid", "Latent", "Mlp", "Quantize", "Soap", "Synthesis")
 
 VARIANTS: dict[str, list[str]] = {"Baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):

@@ -9,18 +9,27 @@ first noise stands for rounding, at the end weights are rounded as they will be 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 from numpy.typing import NDArray
-from pytorch_optimizer import SOAP
 from torch import Tensor
 
 from inrcodec.entropy import MAX_DEVIATE, MAX_SYMBOL
-from inrcodec.kernels import LatentShape, Softness, Weight, latent_cost, latent_pixels, soft_latents
+from inrcodec.kernels import (
+    LatentShape,
+    Soap,
+    Softness,
+    Weight,
+    latent_cost,
+    latent_pixels,
+    soap_step,
+    soft_latents,
+)
 from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.pack import LatentTile, coded_networks
@@ -59,6 +68,9 @@ class Measured(NamedTuple):
     error: float
     squares: float
     bits: float
+
+
+_UNKNOWN: Final = Measured(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +143,30 @@ class TileFit:
         state = start or self._beginning()
         self._latents = state.latents.clone().requires_grad_()
         self._log2_steps = state.log2_steps.clone().requires_grad_()
-        self._weights = {name: tensor.clone() for name, tensor in state.weights.items()}
-        for weight in shape.weights:
-            if weight.name in frozen or weight.group in frozen:
-                self._weights[weight.name].zero_()
-            elif weight.size:
-                self._weights[weight.name].requires_grad_()
-        self._moved = [tensor for tensor in self._weights.values() if tensor.requires_grad]
-        self._soap = self._new_soap()
+        self._frozen = self._marked(frozen) if frozen else None
+        self._weights = self._joined(state.weights).requires_grad_()
+        self._soap, self._soap_count = self._new_soap(), 0
+        self._soap_state = torch.zeros(self._soap.n_state)
         self._adam = torch.optim.Adam([self._latents], betas=(0.5, 0.97), fused=True)
         self._step_adam = torch.optim.Adam([self._log2_steps], lr=_STEP_RATE)
 
-    def _new_soap(self) -> SOAP:
+    def _new_soap(self) -> Soap:
         """For all weights; those that have a prior decay towards it."""
-        known: list[Tensor] = []
-        others: list[Tensor] = []
-        for weight in self.shape.weights:
-            tensor = self._weights[weight.name]
-            if tensor.requires_grad:
-                (known if weight.of_context and self.shape.prior else others).append(tensor)
-        groups: list[dict[str, Any]] = [
-            {"params": others, "weight_decay": 0.0},
-            {"params": known, "weight_decay": _KNOWN_DECAY},
-        ]
-        return SOAP(groups, betas=(0.9, 0.95), precondition_frequency=10, max_precondition_dim=256)
+        weights, prior = self.shape.weights, self.shape.prior
+        decays = tuple(_KNOWN_DECAY if prior and weight.of_context else 0.0 for weight in weights)
+        return Soap(tuple(weight.shape for weight in weights), decays)
+
+    def _marked(self, frozen: frozenset[str]) -> Tensor:
+        """Which weights stay 0: whole tensors or groups, by name."""
+        tensors = self.shape.weights
+        marks = [weight.name in frozen or weight.group in frozen for weight in tensors]
+        sizes = torch.tensor([weight.size for weight in tensors])
+        return torch.tensor(marks).repeat_interleave(sizes)
+
+    def _joined(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """All weights, one after the other; 0 where they are frozen."""
+        flat = torch.cat([weights[weight.name].flatten() for weight in self.shape.weights])
+        return flat if self._frozen is None else flat.masked_fill_(self._frozen, 0.0)
 
     def _beginning(self) -> TileState:
         """Latents of 0, and networks that are all but linear."""
@@ -190,21 +202,33 @@ class TileFit:
         measured = Measured(whole, whole, float((bits + weight_bits).detach()))
         if not math.isfinite(sum(measured)):
             return measured
-        self._descend(loss, moment)
-        return measured
+        return measured if self._descend(loss, moment) else _UNKNOWN
 
-    def _descend(self, loss: Tensor, moment: Moment) -> None:
-        for optimizer in (self._soap, self._adam, self._step_adam):
+    def _descend(self, loss: Tensor, moment: Moment) -> bool:
+        """Move everything; nothing, and False, where the gradient of weights is not finite."""
+        self._weights.grad = None
+        for optimizer in (self._adam, self._step_adam):
             optimizer.zero_grad()
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._moved, _MOST_GRADIENT)
-        for group in (*self._soap.param_groups, *self._adam.param_groups):
-            group["lr"] = moment.rate
-        self._soap.step()
+        if not self._move_weights(moment.rate):
+            return False
         if not moment.hard:
+            self._adam.param_groups[0]["lr"] = moment.rate
             self._adam.step()
         if moment.weighing != "free":
             self._step_adam.step()
+        return True
+
+    def _move_weights(self, rate: float) -> bool:
+        weights, gradient = self._weights.detach(), self._weights.grad
+        assert gradient is not None
+        if self._frozen is not None:
+            gradient.masked_fill_(self._frozen, 0.0)
+        torch.nn.utils.clip_grad_norm_(self._weights, _MOST_GRADIENT)
+        count = self._soap_count + 1
+        moved = soap_step(weights, gradient, self._soap_state, self._soap, rate=rate, count=count)
+        self._soap_count += moved
+        return moved
 
     def _soft(self, moment: Moment) -> Tensor:
         """The latents as the networks see them now."""
@@ -216,7 +240,7 @@ class TileFit:
 
     def _weights_at(self, weighing: Weighing) -> tuple[dict[str, Tensor], Tensor]:
         """All weights, and the bits that they take; 0 of weights that are free."""
-        flat = torch.cat([self._weights[weight.name].flatten() for weight in self.shape.weights])
+        flat = self._weights
         if weighing == "free":
             return self._split(flat + self._priors), torch.zeros(())
         self._begin_to_weigh()
@@ -241,14 +265,18 @@ class TileFit:
             for weight, part in zip(self.shape.weights, parts, strict=True)
         }
 
+    def _groups(self) -> tuple[Tensor, ...]:
+        """The weights of each group that shares a step."""
+        sizes = [sum(weight.size for weight in group) for group in self.shape.groups]
+        return torch.split(self._weights.detach(), sizes)
+
     def _begin_to_weigh(self) -> None:
         """Choose the first steps."""
         if self._weighed:
             return
         self._weighed = True
         with torch.no_grad():
-            for number, group in enumerate(self.shape.groups):
-                values = torch.cat([self._weights[weight.name].flatten() for weight in group])
+            for number, values in enumerate(self._groups()):
                 spread = float(values.square().mean().sqrt()) * _FIRST_STEP
                 self._log2_steps[number] = max(math.log2(spread + 1e-9), _SMALLEST_STEP)
 
@@ -279,7 +307,7 @@ class TileFit:
 
     def state(self) -> TileState:
         """A copy of where the fit stands."""
-        weights = {name: tensor.detach().clone() for name, tensor in self._weights.items()}
+        weights = self._split(self._weights.detach().clone())
         return TileState(self._latents.detach().clone(), weights, self._log2_steps.detach().clone())
 
     @torch.no_grad()
@@ -287,8 +315,7 @@ class TileFit:
         """Go back to a state."""
         self._latents.copy_(state.latents)
         self._log2_steps.copy_(state.log2_steps)
-        for name, tensor in self._weights.items():
-            tensor.copy_(state.weights[name])
+        self._weights.copy_(self._joined(state.weights))
 
     @torch.no_grad()
     def tile(self) -> LatentTile:
@@ -302,8 +329,7 @@ class TileFit:
         """The indices of the steps, and the symbols of each group."""
         indices = relaxed.snap_steps(self._log2_steps)
         symbols = []
-        for group, index in zip(self.shape.groups, indices, strict=True):
-            values = torch.cat([self._weights[weight.name].flatten() for weight in group])
+        for values, index in zip(self._groups(), indices, strict=True):
             scaled = (values / step_size(index)).round().clamp(-MAX_SYMBOL, MAX_SYMBOL)
             symbols.append(scaled.numpy().astype(np.int64))
         return indices, tuple(symbols)
