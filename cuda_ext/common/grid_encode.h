@@ -3,6 +3,7 @@
 #pragma once
 
 #include "grid.h"
+#include "stream.h"
 
 namespace inrcodec {
 
@@ -16,12 +17,8 @@ void grid_encode_table_gradient(const Grid& grid, const GridCall& call, int n_th
 void grid_encode_coords_gradient(const Grid& grid, const GridCall& call, int n_threads);
 
 #if defined(INRCODEC_CUDA)
-// The same on the GPU that holds the arrays, queued on a stream (a cudaStream_t). The gradient of
-// the table is summed in no fixed order. They throw std::runtime_error when CUDA refuses.
-struct Stream {
-    int device;
-    uintptr_t handle;
-};
+// The same on the GPU that holds the arrays, queued on a stream. The gradient of the table is summed
+// in no fixed order. They throw std::runtime_error when CUDA refuses.
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream);
 void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream);
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream);

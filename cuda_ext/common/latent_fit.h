@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "stream.h"
+
 namespace inrcodec {
 
 constexpr int kMaxFitGrids = 32;
@@ -41,6 +43,8 @@ struct FitCostCall {
     const float* parameters = nullptr;
     float* latents_gradient = nullptr;
     float* parameters_gradient = nullptr;
+    float* bits = nullptr;     // on a GPU: [1]
+    float* scratch = nullptr;  // on a GPU: [cost_scratch_cuda(shape)]
 };
 
 // Arrays, float32: all weights of the upsampling and the synthesis as `parameters`, in their order,
@@ -54,6 +58,7 @@ struct FitPixelsCall {
     float* pixels = nullptr;
     float* latents_gradient = nullptr;
     float* parameters_gradient = nullptr;
+    float* scratch = nullptr;  // on a GPU: [pixels_scratch_cuda(shape)]
 };
 
 // Arrays [n_values], float32: `out` = round(round(gain units) + noise_scale noise), both softly, with
@@ -79,5 +84,24 @@ void soften_latents(const SoftCall& call, int n_threads);
 int64_t kept_for_pixels(const FitShape& shape);
 void latent_pixels(const FitShape& shape, const FitPixelsCall& call, int n_threads);
 void latent_pixels_gradients(const FitShape& shape, const FitPixelsCall& call, int n_threads);
+
+#if defined(INRCODEC_CUDA)
+// The same on the GPU that holds the arrays, queued on a stream; the same bits at every call. They
+// throw std::runtime_error when CUDA refuses. `kept` is of another size and order than on the CPU.
+
+// Whether networks are small enough for the kernels; the sizes that a stream can name all are.
+bool has_cuda_cost(const FitShape& shape);
+bool has_cuda_pixels(const FitShape& shape);
+
+int64_t cost_scratch_cuda(const FitShape& shape);
+void latent_cost_cuda(const FitShape& shape, const FitCostCall& call, Stream stream);
+
+int64_t kept_for_pixels_cuda(const FitShape& shape);
+int64_t pixels_scratch_cuda(const FitShape& shape);
+void latent_pixels_cuda(const FitShape& shape, const FitPixelsCall& call, Stream stream);
+void latent_pixels_gradients_cuda(const FitShape& shape, const FitPixelsCall& call, Stream stream);
+
+void soften_latents_cuda(const SoftCall& call, Stream stream);
+#endif
 
 }  // namespace inrcodec

@@ -2,16 +2,13 @@
 // at a time is hot in the cache; within it, one thread per point. Gradients of the table are added
 // with atomics, in no fixed order; the gradient of a point's coordinates is one thread's, over all
 // levels. The grid travels as a kernel argument, so that launches can be captured in a CUDA graph.
-#include <cuda_runtime.h>
-
-#include <stdexcept>
-#include <string>
-
 #include "../common/grid_encode.h"
+#include "launch.h"
 
 namespace inrcodec {
 namespace {
 
+constexpr char kOp[] = "grid_encode";
 constexpr int kThreads = 256;
 
 // Moved into [0, 1]; NaN becomes 0.
@@ -190,27 +187,6 @@ __global__ void coords_gradient(const Grid grid, const GridCall call) {
     }
 }
 
-void check_cuda(cudaError_t error) {
-    if (error == cudaSuccess) return;
-    throw std::runtime_error("grid_encode: CUDA must accept the call, got " +
-                             std::string(cudaGetErrorString(error)));
-}
-
-// Makes the arrays' GPU the current one for as long as it lives.
-class OnDevice {
-  public:
-    explicit OnDevice(int device) {
-        check_cuda(cudaGetDevice(&before_));
-        check_cuda(cudaSetDevice(device));
-    }
-    ~OnDevice() { cudaSetDevice(before_); }
-    OnDevice(const OnDevice&) = delete;
-    OnDevice& operator=(const OnDevice&) = delete;
-
-  private:
-    int before_ = 0;
-};
-
 using Kernel = void (*)(Grid, GridCall);
 
 // The kernels of one op: corners of cubes, then of simplices; a row per axis, a column per 1, 2, 4 or
@@ -232,38 +208,29 @@ const Kernel kCoordsGradient[2][4][4] = INRCODEC_KERNELS(coords_gradient);
 #undef INRCODEC_ROW
 
 void launch(const Kernel (&kernels)[2][4][4], const Grid& grid, const GridCall& call, int n_rows,
-            cudaStream_t stream) {
-    if (call.n_points == 0) return;
+            const Launcher& launcher) {
     int column = 0;
     while (1 << column < grid.n_features) ++column;
     const Kernel kernel = kernels[grid.corners == Corners::kSimplex][grid.n_dims - 1][column];
-    const auto n_blocks = static_cast<unsigned>((call.n_points + kThreads - 1) / kThreads);
-    const dim3 blocks(n_blocks, static_cast<unsigned>(n_rows));
-    kernel<<<blocks, kThreads, 0, stream>>>(grid, call);
-    check_cuda(cudaGetLastError());
-}
-
-cudaStream_t handle_of(Stream stream) {
-    return reinterpret_cast<cudaStream_t>(stream.handle);
+    const dim3 blocks(blocks_for(call.n_points, kThreads), static_cast<unsigned>(n_rows));
+    launcher.run(kernel, blocks, dim3(kThreads), 0, grid, call);
 }
 
 }  // namespace
 
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream) {
-    const OnDevice guard(stream.device);
-    launch(kForward, grid, call, grid.n_levels, handle_of(stream));
+    launch(kForward, grid, call, grid.n_levels, Launcher(kOp, stream));
 }
 
 void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {
-    const OnDevice guard(stream.device);
+    const Launcher launcher(kOp, stream);
     const size_t n_bytes = sizeof(float) * grid.n_entries * grid.n_features;
-    check_cuda(cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
-    launch(kTableGradient, grid, call, grid.n_levels, handle_of(stream));
+    check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
+    launch(kTableGradient, grid, call, grid.n_levels, launcher);
 }
 
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {
-    const OnDevice guard(stream.device);
-    launch(kCoordsGradient, grid, call, 1, handle_of(stream));
+    launch(kCoordsGradient, grid, call, 1, Launcher(kOp, stream));
 }
 
 int cuda_device_count() {

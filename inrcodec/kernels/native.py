@@ -31,6 +31,7 @@ __all__ = [
     "call_on_gpu",
     "decode_latents",
     "latent_cost",
+    "latent_floats_on_gpu",
     "latent_kept",
     "latent_pixels",
     "latent_pixels_gradients",
@@ -39,6 +40,7 @@ __all__ = [
     "native_shape",
     "quantize_forward",
     "quantize_step",
+    "queue_on_gpu",
     "soap_step",
     "soft_latents",
     "synthesize",
@@ -55,11 +57,7 @@ def call_on_gpu(
     name: str, inputs: tuple[torch.Tensor, ...], geometry: GridGeometry, out: torch.Tensor
 ) -> None:
     """Queue the native function `name` on the current stream of the GPU that holds `out`."""
-    import torch
-
-    function = getattr(_module(), f"{name}_cuda")
-    stream = torch.cuda.current_stream(out.device).cuda_stream
-    function(*inputs, geometry.shape, out, stream)
+    queue_on_gpu(name, out, *inputs, geometry.shape, out)
 
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:
@@ -179,6 +177,20 @@ def latent_pixels_gradients(
 def soft_latents(inputs: tuple[Array, Array], softness: Softness, out: tuple[Array, Array]) -> None:
     """Write soft latents and their slopes by the units; from units and noise."""
     _module().soft_latents(*inputs, *softness, *out, dispatch.threads())
+
+
+def latent_floats_on_gpu(what: str, shape: LatentShape) -> int:
+    """Floats of what a GPU keeps ("latent_kept") or needs ("latent_cost_scratch", ...)."""
+    n_floats: int = getattr(_module(), f"{what}_cuda")(*native_shape(shape))
+    return n_floats
+
+
+def queue_on_gpu(name: str, like: torch.Tensor, *arguments: object) -> None:
+    """Queue the native function `name` on the current stream of the GPU of `like`."""
+    import torch
+
+    stream = torch.cuda.current_stream(like.device).cuda_stream
+    getattr(_module(), f"{name}_cuda")(*arguments, stream)
 
 
 def native_shape(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:

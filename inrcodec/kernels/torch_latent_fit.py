@@ -1,6 +1,7 @@
 """The bits and the pixels of latents as a fit needs them: native where that is built.
 
-`torch_latent.py` is their meaning, and runs for every type but float32 on the CPU.
+`torch_latent.py` is their meaning, and runs for every type but float32, and on GPUs for which
+native code was not built.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class _Soft(torch.autograd.Function):
     def forward(ctx: Any, units: Tensor, noise: Tensor, softness: Softness) -> Tensor:
         inputs = units.detach().contiguous(), noise.detach().contiguous()
         out, slopes = torch.empty_like(inputs[0]), torch.empty_like(inputs[0])
-        native.soft_latents(inputs, softness, (out, slopes))
+        if out.is_cuda:
+            native.queue_on_gpu("soft_latents", out, *inputs, *softness, out, slopes)
+        else:
+            native.soft_latents(inputs, softness, (out, slopes))
         ctx.save_for_backward(slopes)
         return out
 
@@ -68,10 +72,14 @@ class _Cost(torch.autograd.Function):
     def forward(ctx: Any, shape: LatentShape, latents: Tensor, *weights: Tensor) -> Tensor:
         inputs = latents.detach().contiguous(), _joined(weights)
         out = torch.empty_like(inputs[0]), torch.empty_like(inputs[1])
-        bits = native.latent_cost(inputs, shape, out)
         ctx.save_for_backward(*out)
         ctx.shapes = [weight.shape for weight in weights]
-        return latents.new_tensor(bits)
+        if not latents.is_cuda:
+            return latents.new_tensor(native.latent_cost(inputs, shape, out))
+        bits, scratch = latents.new_empty(1), _on_gpu("latent_cost_scratch", shape, latents)
+        options = (*native.native_shape(shape), *out, bits, scratch)
+        native.queue_on_gpu("latent_cost", latents, *inputs, *options)
+        return bits[0]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -87,9 +95,14 @@ class _Pixels(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: LatentShape, latents: Tensor, *weights: Tensor) -> Tensor:
         inputs = latents.detach().contiguous(), _joined(weights)
-        kept = latents.new_empty(native.latent_kept(shape))
         pixels = latents.new_empty((shape.channels, shape.height, shape.width))
-        native.latent_pixels(inputs, shape, (kept, pixels))
+        if latents.is_cuda:
+            kept = _on_gpu("latent_kept", shape, latents)
+            options = (*native.native_shape(shape), kept, pixels)
+            native.queue_on_gpu("latent_pixels", latents, *inputs, *options)
+        else:
+            kept = latents.new_empty(native.latent_kept(shape))
+            native.latent_pixels(inputs, shape, (kept, pixels))
         ctx.save_for_backward(*inputs, kept)
         ctx.shape, ctx.shapes = shape, [weight.shape for weight in weights]
         return pixels
@@ -100,8 +113,17 @@ class _Pixels(torch.autograd.Function):
         latents, parameters, kept = ctx.saved_tensors
         out = torch.empty_like(latents), torch.empty_like(parameters)
         inputs = gradients[0].contiguous(), latents, parameters
-        native.latent_pixels_gradients(inputs, ctx.shape, kept, out)
+        if latents.is_cuda:
+            scratch = _on_gpu("latent_pixels_scratch", ctx.shape, latents)
+            options = (*native.native_shape(ctx.shape), kept, *out, scratch)
+            native.queue_on_gpu("latent_pixels_gradients", latents, *inputs, *options)
+        else:
+            native.latent_pixels_gradients(inputs, ctx.shape, kept, out)
         return None, out[0], *_split(out[1], ctx.shapes)
+
+
+def _on_gpu(what: str, shape: LatentShape, like: Tensor) -> Tensor:
+    return like.new_empty(native.latent_floats_on_gpu(what, shape))
 
 
 def _joined(weights: Iterable[Tensor]) -> Tensor:
@@ -114,6 +136,9 @@ def _split(joined: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
 
 
 def _is_native(*tensors: Tensor) -> bool:
-    return dispatch.native() is not None and all(
-        tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors
+    module, device = dispatch.native(), tensors[0].device
+    if module is None or (device.type == "cuda" and module.cuda_runtime is None):
+        return False
+    return device.type in ("cpu", "cuda") and all(
+        tensor.dtype == torch.float32 and tensor.device == device for tensor in tensors
     )

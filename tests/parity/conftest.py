@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import platform
 import shutil
@@ -45,6 +46,23 @@ def driver(tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], 
     parts = [SOURCES / "sanitize" / "driver.cpp", *others, *objects]
     assert _run([*base, *parts, "-pthread", "-o", program]) == 0
     return program
+
+
+@pytest.fixture(scope="session")
+def cuda_on_host(
+    tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], None]
+) -> ctypes.CDLL:
+    """The CUDA kernels of latent fits, compiled for the host."""
+    compiler = shutil.which("g++")
+    if compiler is None or not SOURCES.is_dir() or platform.system() != "Linux":
+        skip("native", "there is no g++ on Linux or no native source")
+    assert compiler is not None
+    library = tmp_path_factory.mktemp("cuda") / "on_host.so"
+    kernels = sorted((SOURCES / "cuda").glob("latent_*.cu"))
+    flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-DINRCODEC_CUDA_ON_HOST", "-DINRCODEC_CUDA"]
+    parts = ["-x", "c++", *kernels, SOURCES / "cuda" / "on_host.cpp", "-o", library]
+    assert _run([compiler, *flags, *parts]) == 0
+    return ctypes.CDLL(str(library))
 
 
 def _run(command: list[str | Path], text: str | None = None) -> int:

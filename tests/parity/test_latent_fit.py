@@ -1,7 +1,11 @@
-"""Bits and pixels of latents, native against torch in float64, with all gradients."""
+"""Bits and pixels of latents, native against torch in float64, with all gradients.
+
+The CUDA kernels run on a GPU where there is one, and on the host everywhere.
+"""
 
 from __future__ import annotations
 
+import ctypes
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +14,7 @@ import pytest
 
 from inrcodec import kernels
 from inrcodec.kernels import LatentShape, Softness
+from inrcodec.kernels.native import native_shape
 
 torch = pytest.importorskip("torch")
 
@@ -39,20 +44,26 @@ def case(shape: LatentShape, seed: int = 0) -> dict[str, Any]:
     return {name: value.astype(np.float32).astype(np.float64) for name, value in values.items()}
 
 
-def results(function: Any, shape: LatentShape, values: dict[str, Any], dtype: Any) -> Any:
+def results(
+    function: Any, shape: LatentShape, values: dict[str, Any], dtype: Any, device: str = "cpu"
+) -> Any:
     """The value of a function of latents and weights, and all gradients of its projection."""
     leaves = {
-        name: torch.from_numpy(value).to(dtype).requires_grad_() for name, value in values.items()
+        name: torch.from_numpy(value).to(device, dtype).requires_grad_()
+        for name, value in values.items()
     }
     out = function(leaves["latents"], shape, leaves)
-    projection = np.random.default_rng(1).standard_normal(out.shape)
-    out.backward(torch.from_numpy(np.asarray(projection)).to(dtype))
+    out.backward(torch.from_numpy(projection(out.shape)).to(device, dtype))
     gradients = {
-        name: leaf.grad.numpy()
+        name: leaf.grad.cpu().numpy()
         for name, leaf in leaves.items()
         if leaf.grad is not None and leaf.numel()
     }
-    return out.detach().numpy(), gradients
+    return out.detach().cpu().numpy(), gradients
+
+
+def projection(shape: Any) -> Any:
+    return np.asarray(np.random.default_rng(1).standard_normal(shape))
 
 
 def reference_cost(latents: Any, shape: LatentShape, weights: Any) -> Any:
@@ -86,6 +97,119 @@ def test_pixels_and_their_gradients_match(native: ModuleType, shape: LatentShape
     for name in native.instruction_sets():
         native.use_instruction_set(name)
         assert_close(results(latent_pixels, shape, values, torch.float32), expected)
+
+
+@every_shape
+def test_a_gpu_matches(cuda: ModuleType, shape: LatentShape) -> None:
+    assert cuda.cuda_runtime
+    values = case(shape)
+    for function, reference in (
+        (latent_cost, reference_cost),
+        (latent_pixels, torch_latent.latent_pixels),
+    ):
+        expected = results(reference, shape, values, torch.float64)
+        got = results(function, shape, values, torch.float32, "cuda")
+        assert_close(got, expected)
+        assert_equal(results(function, shape, values, torch.float32, "cuda"), got)
+
+
+def test_soft_latents_match_on_a_gpu(cuda: ModuleType) -> None:
+    assert cuda.cuda_runtime
+    rng = np.random.default_rng(5)
+    units, noise = torch.from_numpy(rng.standard_normal((2, 40000)))
+    softness = Softness(16.0, 0.2, 0.08)
+    wide = units.clone().requires_grad_()
+    torch_latent.soft_latents(wide, noise, softness).sum().backward()
+    leaf = units.float().cuda().requires_grad_()
+    values = soft_latents(leaf, noise.float().cuda(), softness)
+    values.sum().backward()
+    expected = torch_latent.soft_latents(units, noise, softness)
+    assert distance(values.detach().cpu().numpy(), expected.numpy()) < TOLERANCE
+    assert distance(leaf.grad.cpu().numpy(), wide.grad.numpy()) < TOLERANCE
+
+
+def pointer(array: Any) -> Any:
+    kind = ctypes.c_int64 if array.dtype == np.int64 else ctypes.c_float
+    return array.ctypes.data_as(ctypes.POINTER(kind))
+
+
+def joined(shape: LatentShape, values: dict[str, Any], *, context: bool) -> Any:
+    names = [weight.name for weight in shape.weights if weight.of_context is context]
+    return np.concatenate([values[name].ravel() for name in names]).astype(np.float32)
+
+
+def split(shape: LatentShape, flat: Any, *, context: bool) -> dict[str, Any]:
+    weights = [weight for weight in shape.weights if weight.of_context is context]
+    ends = np.cumsum([weight.size for weight in weights])[:-1]
+    return {
+        weight.name: part.reshape(weight.shape)
+        for weight, part in zip(weights, np.split(flat, ends), strict=True)
+        if weight.size
+    }
+
+
+class OnHost:
+    """The CUDA kernels on one call's arrays; what they do not write stays NaN."""
+
+    def __init__(self, library: ctypes.CDLL, shape: LatentShape, values: dict[str, Any]) -> None:
+        self.library, self.shape, self.values = library, shape, values
+        numbers = [n for part in native_shape(shape) for n in (len(part), *part)]
+        self.numbers = np.array(numbers, np.int64)
+        self.latents = values["latents"].astype(np.float32)
+
+    def call(self, name: str, *arrays: Any) -> None:
+        getattr(self.library, name)(pointer(self.numbers), *map(pointer, arrays))
+
+    def cost(self) -> Any:
+        parameters = joined(self.shape, self.values, context=True)
+        bits, *out = (
+            np.full(n, np.nan, np.float32) for n in (1, len(self.latents), len(parameters))
+        )
+        self.call("cuda_latent_cost", self.latents, parameters, *out, bits)
+        scale = projection(())
+        gradients = {"latents": out[0], **split(self.shape, out[1], context=True)}
+        return bits[0], {name: gradient * scale for name, gradient in gradients.items()}
+
+    def pixels(self) -> Any:
+        shape, parameters = self.shape, joined(self.shape, self.values, context=False)
+        self.library.cuda_latent_kept.restype = ctypes.c_int64
+        n_kept = self.library.cuda_latent_kept(pointer(self.numbers))
+        extents = n_kept, (shape.channels, shape.height, shape.width)
+        kept, pixels = (np.full(extent, np.nan, np.float32) for extent in extents)
+        self.call("cuda_latent_pixels", self.latents, parameters, kept, pixels)
+        out = [np.full_like(array, np.nan) for array in (self.latents, parameters)]
+        gradient = projection(pixels.shape).astype(np.float32)
+        name = "cuda_latent_pixels_gradients"
+        self.call(name, gradient, self.latents, parameters, kept, *out)
+        return pixels, {"latents": out[0], **split(shape, out[1], context=False)}
+
+
+SHAPES_ON_HOST = [shape for shape in SHAPES if shape.height * shape.width <= 1200]
+
+
+@pytest.mark.parametrize("shape", SHAPES_ON_HOST, ids=str)
+def test_cuda_kernels_match_on_the_host(cuda_on_host: ctypes.CDLL, shape: LatentShape) -> None:
+    values = case(shape)
+    host = OnHost(cuda_on_host, shape, values)
+    assert_close(host.cost(), results(reference_cost, shape, values, torch.float64))
+    expected = results(torch_latent.latent_pixels, shape, values, torch.float64)
+    assert_close(host.pixels(), expected)
+
+
+def test_cuda_soft_latents_match_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(5)
+    units, noise = rng.standard_normal((2, 1000)).astype(np.float32)
+    out, slopes = np.full((2, 1000), np.nan, np.float32)
+    softness = [ctypes.c_double(value) for value in (16.0, 0.2, 0.08)]
+    arrays = [pointer(array) for array in (units, noise, out, slopes)]
+    cuda_on_host.cuda_soft_latents(ctypes.c_int64(1000), *arrays[:2], *softness, *arrays[2:])
+    wide = torch.from_numpy(units.astype(float)).requires_grad_()
+    expected = torch_latent.soft_latents(
+        wide, torch.from_numpy(noise.astype(float)), Softness(16.0, 0.2, 0.08)
+    )
+    expected.sum().backward()
+    assert distance(out, expected.detach().numpy()) < TOLERANCE
+    assert distance(slopes, wide.grad.numpy()) < TOLERANCE
 
 
 @pytest.mark.parametrize("temperature", [0.02, 0.08, 0.35, 1.0, 50.0])

@@ -1,0 +1,85 @@
+// How the CUDA files start kernels and share memory. With INRCODEC_CUDA_ON_HOST they are plain C++
+// (cuda/on_host.h), so that tests run the same kernels where there is no GPU.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "../common/stream.h"
+
+#if defined(INRCODEC_CUDA_ON_HOST)
+#include "on_host.h"
+#else
+#include <cuda_runtime.h>
+// Memory that the threads of a block share, as much as the launch asks for; 16 bytes aligned.
+#define INRCODEC_SHARED(name)                     \
+    extern __shared__ float4 shared_quadruples[]; \
+    float* const name = reinterpret_cast<float*>(shared_quadruples)
+#endif
+
+namespace inrcodec {
+
+inline void check_cuda(const char* op, cudaError_t error) {
+    if (error == cudaSuccess) return;
+    throw std::runtime_error(std::string(op) + ": CUDA must accept the call, got " +
+                             cudaGetErrorString(error));
+}
+
+// Makes the arrays' GPU the current one for as long as it lives.
+class OnDevice {
+  public:
+    OnDevice(const char* op, int device) {
+        check_cuda(op, cudaGetDevice(&before_));
+        check_cuda(op, cudaSetDevice(device));
+    }
+    ~OnDevice() { cudaSetDevice(before_); }
+    OnDevice(const OnDevice&) = delete;
+    OnDevice& operator=(const OnDevice&) = delete;
+
+  private:
+    int before_ = 0;
+};
+
+inline cudaStream_t handle_of(Stream stream) {
+    return reinterpret_cast<cudaStream_t>(stream.handle);
+}
+
+inline unsigned blocks_for(int64_t n_items, int n_threads) {
+    return static_cast<unsigned>((n_items + n_threads - 1) / n_threads);
+}
+
+// Starts kernels of one op on one stream, and checks that CUDA takes them.
+class Launcher {
+  public:
+    Launcher(const char* op, Stream stream)
+        : op_(op), device_(op, stream.device), stream_(handle_of(stream)) {}
+
+    template <typename... Parameters, typename... Arguments>
+    void run(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
+             Arguments... arguments) const {
+        if (blocks.x == 0 || blocks.y == 0) return;
+#if defined(INRCODEC_CUDA_ON_HOST)
+        on_host::run(blocks, threads, shared_bytes, [=] { kernel(arguments...); });
+#else
+        if (shared_bytes > kPlainShared) {
+            check_cuda(op_, cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                 static_cast<int>(shared_bytes)));
+        }
+        // clang-format off
+        kernel<<<blocks, threads, shared_bytes, stream_>>>(arguments...);
+        // clang-format on
+        check_cuda(op_, cudaGetLastError());
+#endif
+    }
+
+  private:
+    static constexpr size_t kPlainShared = 48 << 10;  // without asking for more
+
+    const char* op_;
+    OnDevice device_;
+    cudaStream_t stream_;
+};
+
+}  // namespace inrcodec
