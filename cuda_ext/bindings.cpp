@@ -250,6 +250,7 @@ NB_MODULE(_native, m) {
           "adam"_a, "n_threads"_a);
     register_latent(m);
     register_latent_fit(m);
+    register_fit_moves(m);
     register_soap(m);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;

@@ -54,6 +54,7 @@ inline void check_threads(const char* op, int n_threads) {
 // Add the functions of latent grids, of their fits, and of SOAP.
 void register_latent(nb::module_& module);
 void register_latent_fit(nb::module_& module);
+void register_fit_moves(nb::module_& module);
 void register_soap(nb::module_& module);
 
 }  // namespace inrcodec

@@ -38,23 +38,21 @@ double cost_of_latents(const Input& latents, const Input& parameters, const Size
     return latent_cost(shape, call, n_threads);
 }
 
-SoftCall check_softening(const Input& units, const Input& noise, double gain, double noise_scale,
-                         double temperature, const Output& out, const Output& slopes, int device) {
+void check_softening(const Input& units, const Input& noise, const Output& out,
+                     const Output& slopes, int device, SoftCall& call) {
     const Array values = describe("units", units);
     if (values.shape.size() != 1) refuse(kFitOp, "units must have 1 axis", text_of(values.shape));
-    SoftCall call = check_soft(gain, noise_scale, temperature);
     call.n_values = values.shape[0];
     call.units = check_fit_array("units", units, call.n_values, device);
     call.noise = check_fit_array("noise", noise, call.n_values, device);
     call.out = check_fit_array("out", out, call.n_values, device);
     call.slopes = check_fit_array("slopes", slopes, call.n_values, device);
-    return call;
 }
 
 void soft_latents(const Input& units, const Input& noise, double gain, double noise_scale,
                   double temperature, const Output& out, const Output& slopes, int n_threads) {
-    const SoftCall call =
-        check_softening(units, noise, gain, noise_scale, temperature, out, slopes, -1);
+    SoftCall call = check_soft(gain, noise_scale, temperature);
+    check_softening(units, noise, out, slopes, -1, call);
     check_threads(kFitOp, n_threads);
     const nb::gil_scoped_release released;
     soften_latents(call, n_threads);
@@ -157,11 +155,12 @@ void cost_on_gpu(const Input& latents, const Input& parameters, const Sizes& gri
     latent_cost_cuda(shape, call, {device, stream});
 }
 
-void soft_on_gpu(const Input& units, const Input& noise, double gain, double noise_scale,
-                 double temperature, const Output& out, const Output& slopes, uintptr_t stream) {
+void soft_on_gpu(const Input& units, const Input& noise, const Input& knobs, const Output& out,
+                 const Output& slopes, uintptr_t stream) {
     const int device = check_gpu(units);
-    const SoftCall call =
-        check_softening(units, noise, gain, noise_scale, temperature, out, slopes, device);
+    SoftCall call;
+    check_softening(units, noise, out, slopes, device, call);
+    call.knobs = check_fit_array("knobs", knobs, 4, device);
     const nb::gil_scoped_release released;
     soften_latents_cuda(call, {device, stream});
 }
@@ -216,8 +215,8 @@ void register_latent_fit(nb::module_& module) {
     module.def("latent_kept_cuda", &kept_on_gpu, "grids"_a, "neighbours"_a, "widths"_a);
     module.def("latent_cost_cuda", &cost_on_gpu, "latents"_a, "parameters"_a, "grids"_a, "neighbours"_a,
           "widths"_a, "latents_gradient"_a, "parameters_gradient"_a, "bits"_a, "scratch"_a, "stream"_a);
-    module.def("soft_latents_cuda", &soft_on_gpu, "units"_a, "noise"_a, "gain"_a, "noise_scale"_a,
-          "temperature"_a, "out"_a, "slopes"_a, "stream"_a);
+    module.def("soft_latents_cuda", &soft_on_gpu, "units"_a, "noise"_a, "knobs"_a, "out"_a, "slopes"_a,
+          "stream"_a);
     module.def("latent_pixels_cuda", &pixels_on_gpu, "latents"_a, "parameters"_a, "grids"_a,
           "neighbours"_a, "widths"_a, "kept"_a, "pixels"_a, "stream"_a);
     module.def("latent_pixels_gradients_cuda", &pixel_gradients_on_gpu, "gradient"_a, "latents"_a,

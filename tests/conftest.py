@@ -44,9 +44,9 @@ def _random_states_are_put_back() -> Iterator[None]:
 
 @pytest.fixture
 def _backend_is_put_back() -> Iterator[None]:
-    choice, threads = dispatch._choice, dispatch._threads
+    chosen = dispatch._choice, dispatch._device, dispatch._threads
     yield
-    dispatch._choice, dispatch._threads = choice, threads
+    dispatch._choice, dispatch._device, dispatch._threads = chosen
 
 
 @pytest.fixture

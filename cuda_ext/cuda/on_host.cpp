@@ -1,8 +1,10 @@
-// The CUDA kernels of latent fits as C functions that run on the host, for tests: compiled with
-// INRCODEC_CUDA_ON_HOST together with cuda/latent_*.cu.
+// The CUDA kernels of fits as C functions that run on the host, for tests: compiled with
+// INRCODEC_CUDA_ON_HOST together with cuda/latent_*.cu and cuda/fit_moves.cu.
 #include <vector>
 
+#include "../common/fit_moves.h"
 #include "../common/latent_fit_checks.h"
+#include "../common/soap_checks.h"
 
 namespace {
 
@@ -74,14 +76,46 @@ void cuda_latent_pixels_gradients(const int64_t* numbers, const float* gradient,
     inrcodec::latent_pixels_gradients_cuda(shape, call, {0, 0});
 }
 
-void cuda_soft_latents(int64_t n_values, const float* units, const float* noise, double gain,
-                       double noise_scale, double temperature, float* out, float* slopes) {
-    inrcodec::SoftCall call = inrcodec::check_soft(gain, noise_scale, temperature);
+void cuda_soft_latents(int64_t n_values, const float* units, const float* noise, const float* knobs,
+                       float* out, float* slopes) {
+    inrcodec::SoftCall call;
+    call.knobs = knobs;
     call.n_values = n_values;
     call.units = units;
     call.noise = noise;
     call.out = out;
     call.slopes = slopes;
     inrcodec::soften_latents_cuda(call, {0, 0});
+}
+
+void cuda_adam_step(int64_t n_values, float* values, const float* gradient, float* mean,
+                    float* square, const float* knobs, const float* fine, double mean_share,
+                    double square_share) {
+    inrcodec::AdamCall call;
+    call.n_values = n_values;
+    call.values = values;
+    call.gradient = gradient;
+    call.mean = mean;
+    call.square = square;
+    call.knobs = knobs;
+    call.fine = fine;
+    call.mean_share = static_cast<float>(mean_share);
+    call.square_share = static_cast<float>(square_share);
+    inrcodec::adam_step_cuda(call, {0, 0});
+}
+
+// `shapes`: rows and columns of each tensor.
+void cuda_soap_step(int64_t n_tensors, const int64_t* shapes, const float* decays, float* values,
+                    const float* gradient, float* state, const float* knobs, const float* fine) {
+    std::vector<std::vector<int64_t>> all;
+    for (int64_t i = 0; i < n_tensors; ++i) all.push_back({shapes[2 * i], shapes[2 * i + 1]});
+    const auto tensors =
+        inrcodec::check_soap_tensors(all, std::vector<float>(decays, decays + n_tensors));
+    inrcodec::SoapCall call;
+    call.parameters = values;
+    call.gradient = gradient;
+    call.state = state;
+    inrcodec::soap_step_cuda(tensors.data(), static_cast<int>(n_tensors), call, knobs, fine,
+                             {0, 0});
 }
 }

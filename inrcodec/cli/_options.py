@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from inrcodec.errors import ConfigError
-
 if TYPE_CHECKING:
     from inrcodec.kernels.dispatch import Choice
+    from inrcodec.kernels.dispatch import Device as DeviceChoice
 
 __all__ = [
     "AsJson",
@@ -67,6 +66,5 @@ def choose_engine(device: str, backend: str) -> None:
     """Where and by what this process computes from now on. Raises ConfigError."""
     from inrcodec import kernels
 
-    if device not in ("auto", "cpu"):
-        raise ConfigError(f"device '{device}' is not one of auto, cpu; no model computes elsewhere")
     kernels.set_backend(cast("Choice", backend))  # it refuses any other
+    kernels.set_device(cast("DeviceChoice", device))

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference, reference_quantize, reference_soap
 from inrcodec.kernels.context_priors import CONTEXT_PRIORS
-from inrcodec.kernels.dispatch import backend, set_backend, set_threads, threads
+from inrcodec.kernels.dispatch import (
+    backend,
+    device,
+    set_backend,
+    set_device,
+    set_threads,
+    threads,
+)
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, Perceptron
 from inrcodec.kernels.pyramid import SIZES, Grid, LatentShape, Softness, Weight
@@ -47,6 +54,7 @@ __all__ = [
     "Softness",
     "Weight",
     "backend",
+    "device",
     "grid_encode",
     "latent_bits",
     "latent_cost",
@@ -55,6 +63,7 @@ __all__ = [
     "quantize_forward",
     "quantize_step",
     "set_backend",
+    "set_device",
     "set_threads",
     "soap_step",
     "soft_latents",
@@ -116,7 +125,7 @@ def latent_bits(
 def latent_cost(
     latents: torch.Tensor, shape: LatentShape, weights: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
-    """The sum of `latent_bits`, a scalar; float32 on the CPU runs natively where that is built."""
+    """The sum of `latent_bits`, a scalar; float32 runs natively where built, as on a GPU."""
     from inrcodec.kernels import torch_latent_fit  # imports torch
 
     return torch_latent_fit.latent_cost(latents, shape, weights)
@@ -127,17 +136,19 @@ def latent_pixels(
 ) -> torch.Tensor:
     """What the synthesis puts out, [channels, height, width], of latents as of `latent_bits`.
 
-    float32 on the CPU runs natively where that is built.
+    float32 runs natively where that is built, on a GPU too.
     """
     from inrcodec.kernels import torch_latent_fit  # imports torch
 
     return torch_latent_fit.latent_pixels(latents, shape, weights)
 
 
-def soft_latents(units: torch.Tensor, noise: torch.Tensor, softness: Softness) -> torch.Tensor:
+def soft_latents(
+    units: torch.Tensor, noise: torch.Tensor, softness: Softness | torch.Tensor
+) -> torch.Tensor:
     """The latents [n] of `units` [n] as a fit sees them: rounded softly, with `noise` [n], normal,
-    and rounded softly again. Differentiable in the units; float32 on the CPU runs natively where
-    that is built."""
+    and rounded softly again. Differentiable in the units; float32 runs natively where that is
+    built, on a GPU too, where `softness` may lie as `torch_gpu_moves.soft_knobs`, [4]."""
     from inrcodec.kernels import torch_latent_fit  # imports torch
 
     return torch_latent_fit.soft_latents(units, noise, softness)

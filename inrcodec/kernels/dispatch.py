@@ -15,19 +15,25 @@ from inrcodec.errors import ConfigError
 
 __all__ = [
     "Choice",
+    "Device",
     "backend",
+    "device",
+    "gpu_problem",
     "installed",
     "native",
     "native_problem",
     "set_backend",
+    "set_device",
     "set_threads",
     "threads",
 ]
 
 Choice = Literal["auto", "native", "torch", "tcnn"]
+Device = Literal["auto", "cpu", "cuda"]
 
 _MAX_THREADS: Final = 256
 _choice: Choice = "auto"
+_device: Device = "auto"
 _threads: int | None = None
 
 
@@ -49,6 +55,46 @@ def set_backend(choice: Choice) -> None:
     if choice == "native" and native_problem():
         raise ConfigError(f"backend native is not available: {native_problem()}")
     _choice = choice
+
+
+def device() -> Literal["cpu", "cuda"]:
+    """Where fits that can do so run now."""
+    if _device == "cpu" or (_device == "auto" and gpu_problem()):
+        return "cpu"
+    return "cuda"
+
+
+def set_device(choice: Device) -> None:
+    """Choose where fits run: on the CPU, on a GPU, or on a GPU where one can be used ("auto").
+
+    Only fits of latent grids can use a GPU; others run on the CPU. Raises ConfigError for a choice
+    that this machine or this installation does not have, with the reason.
+    """
+    global _device
+    if choice not in get_args(Device):
+        raise ConfigError(f"device {choice} is not one of {', '.join(get_args(Device))}")
+    if choice == "cuda" and (problem := gpu_problem()):
+        raise ConfigError(f"device cuda is not available: {problem}")
+    _device = choice
+
+
+def gpu_problem() -> str | None:
+    """Why fits cannot run on a GPU, or None when they can."""
+    module = native()
+    if module is None:
+        return native_problem() or "native code is not chosen"
+    if module.cuda_runtime is None:
+        return "native code was compiled without CUDA"
+    if module.cuda_device_count() == 0:
+        return "there is no GPU that its driver can use"
+    return _torch_problem()
+
+
+@cache
+def _torch_problem() -> str | None:
+    import torch
+
+    return None if torch.cuda.is_available() else "torch has no CUDA here"
 
 
 def native() -> ModuleType | None:

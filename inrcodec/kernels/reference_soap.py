@@ -19,15 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.kernels.soap import Soap, SoapMatrix
+from inrcodec.kernels.soap import SOAP_BETAS, SOAP_PERIOD, Soap, SoapMatrix
 
 Array = NDArray[np.floating]
 
 __all__ = ["soap_step"]
 
-_BETAS = (0.9, 0.95)
 _EPSILON = 1e-8
-_PERIOD = 10  # steps from turn to turn
 _FIRST_TURNS = 16
 _LARGEST_GRADIENT = 1e12  # so that no square overflows
 _SMALLEST = 1e-30  # what is less counts as 0: denormals are slow
@@ -71,7 +69,7 @@ def soap_step(
             moved = parameters[values] - rate * move
             parameters[values] = moved * (1.0 - decay * rate)
         _gather(given, own)
-        for _ in range(_FIRST_TURNS if count == 1 else count % _PERIOD == 1):
+        for _ in range(_FIRST_TURNS if count == 1 else count % SOAP_PERIOD == 1):
             _turn(own, 0)
             _turn(own, 1)
     return True
@@ -103,13 +101,13 @@ def _state_of(matrix: SoapMatrix, floats: Array) -> _State:
 
 def _move(gradient: Array, state: _State, moved: int) -> Array:
     """The direction of step number `moved` after the first, and the moments for it."""
-    _follow(state.mean, gradient, 1.0 - _BETAS[0])
-    _follow(state.square, _rotate(gradient, state) ** 2, 1.0 - _BETAS[1])
+    _follow(state.mean, gradient, 1.0 - SOAP_BETAS[0])
+    _follow(state.square, _rotate(gradient, state) ** 2, 1.0 - SOAP_BETAS[1])
     ratio = _rotate(state.mean, state) / (np.sqrt(state.square) + _EPSILON)
     rows, columns = state.axes
     ratio = ratio if rows is None else rows.columns @ ratio
     ratio = ratio if columns is None else ratio @ columns.rows
-    unbiased: float = (1.0 - _BETAS[1] ** moved) ** 0.5 / (1.0 - _BETAS[0] ** moved)
+    unbiased: float = (1.0 - SOAP_BETAS[1] ** moved) ** 0.5 / (1.0 - SOAP_BETAS[0] ** moved)
     return ratio * unbiased
 
 
@@ -127,9 +125,9 @@ def _follow(mean: Array, values: Array, share: float) -> None:
 def _gather(gradient: Array, state: _State) -> None:
     rows, columns = state.axes
     if rows is not None:
-        _follow(rows.outer, gradient @ gradient.T, 1.0 - _BETAS[1])
+        _follow(rows.outer, gradient @ gradient.T, 1.0 - SOAP_BETAS[1])
     if columns is not None:
-        _follow(columns.outer, gradient.T @ gradient, 1.0 - _BETAS[1])
+        _follow(columns.outer, gradient.T @ gradient, 1.0 - SOAP_BETAS[1])
 
 
 def _turn(state: _State, number: int) -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inrcodec.errors import ConfigError
 
-__all__ = ["Soap", "SoapMatrix"]
+__all__ = ["SOAP_BETAS", "SOAP_PERIOD", "Soap", "SoapMatrix"]
+
+SOAP_BETAS: Final = (0.9, 0.95)
+"""What the means of gradients and of their squares keep at each step."""
+
+SOAP_PERIOD: Final = 10
+"""Steps from one turn of the bases to the next."""
 
 _LONGEST_TURNED = 256
 _MAX_VALUES = 1 << 24

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inrcodec.kernels import dispatch, native, torch_latent
+from inrcodec.kernels import dispatch, native, torch_gpu_moves, torch_latent
 from inrcodec.kernels.pyramid import LatentShape, Softness
 
 __all__ = ["latent_cost", "latent_pixels", "soft_latents"]
@@ -36,10 +36,13 @@ def latent_pixels(latents: Tensor, shape: LatentShape, weights: Mapping[str, Ten
     return pixels
 
 
-def soft_latents(units: Tensor, noise: Tensor, softness: Softness) -> Tensor:
+def soft_latents(units: Tensor, noise: Tensor, softness: Softness | Tensor) -> Tensor:
     """`inrcodec.kernels.soft_latents`."""
-    if not _is_native(units, noise):
-        return torch_latent.soft_latents(units, noise, softness)
+    if isinstance(softness, Softness):
+        if not _is_native(units, noise):
+            return torch_latent.soft_latents(units, noise, softness)
+        if units.is_cuda:
+            softness = units.new_tensor(torch_gpu_moves.soft_knobs(softness))
     latents: Tensor = _Soft.apply(units, noise, softness)  # type: ignore[no-untyped-call]
     return latents
 
@@ -48,13 +51,13 @@ class _Soft(torch.autograd.Function):
     """Finds the slopes with the values."""
 
     @staticmethod
-    def forward(ctx: Any, units: Tensor, noise: Tensor, softness: Softness) -> Tensor:
+    def forward(ctx: Any, units: Tensor, noise: Tensor, softness: Softness | Tensor) -> Tensor:
         inputs = units.detach().contiguous(), noise.detach().contiguous()
         out, slopes = torch.empty_like(inputs[0]), torch.empty_like(inputs[0])
-        if out.is_cuda:
-            native.queue_on_gpu("soft_latents", out, *inputs, *softness, out, slopes)
-        else:
+        if isinstance(softness, Softness):
             native.soft_latents(inputs, softness, (out, slopes))
+        else:
+            native.queue_on_gpu("soft_latents", out, *inputs, softness, out, slopes)
         ctx.save_for_backward(slopes)
         return out
 

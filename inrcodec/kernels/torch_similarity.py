@@ -6,6 +6,7 @@ Source: Wang et al. 2003, eq. 7 and section 3.2; the windows are those of Wang e
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, NamedTuple
 
 import torch
@@ -33,7 +34,7 @@ class MultiscaleSimilarity:
         n_scales, side = 1, min(image.shape[-2:])
         while n_scales < len(_SCALE_WEIGHTS) and (side := -(-side // 2)) >= _WINDOW:
             n_scales += 1
-        weights = torch.tensor(_SCALE_WEIGHTS[:n_scales], dtype=image.dtype)
+        weights = image.new_tensor(_SCALE_WEIGHTS[:n_scales])
         self._weights = weights * (sum(_SCALE_WEIGHTS) / weights.sum())
         self._scales = []
         for number in range(n_scales):
@@ -79,16 +80,18 @@ def _blurred(images: Tensor) -> Tensor:
     """[n, channels, height, width] -> means under the window, where it fits."""
     planes = images.flatten(0, 1)  # as channels of one image, by far the fastest
     for axis, shape in ((1, (-1, 1)), (2, (1, -1))):
-        window = _window(min(_WINDOW, planes.shape[axis])).to(planes.dtype).view(shape)
+        size = min(_WINDOW, planes.shape[axis])
+        window = _window(size, planes.dtype, planes.device).view(shape)
         planes = conv2d(planes, window.expand(len(planes), 1, *window.shape), groups=len(planes))
     return planes.view(*images.shape[:2], *planes.shape[1:])
 
 
-def _window(size: int) -> Tensor:
+@cache
+def _window(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A Gaussian that sums to 1."""
     places = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     window = torch.exp(-0.5 * (places / _SIGMA).square())
-    return window / window.sum()
+    return (window / window.sum()).to(device, dtype)
 
 
 def _halved(image: Tensor) -> Tensor:

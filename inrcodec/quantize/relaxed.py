@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ __all__ = [
     "differences_are_cheaper",
     "expected_bits",
     "log2_steps",
+    "nearest_log2_steps",
     "snap_steps",
 ]
 
@@ -31,12 +33,23 @@ _LOG2_STEP_TABLE = torch.from_numpy(_LOG2_STEPS)
 
 def snap_steps(log2_steps: Tensor) -> tuple[int, ...]:
     """The indices of the nearest steps that a stream can store."""
-    return tuple(torch.bucketize(log2_steps.detach(), _BOUNDS).tolist())
+    return tuple(torch.bucketize(log2_steps.detach().cpu(), _BOUNDS).tolist())
 
 
 def log2_steps(indices: Sequence[int]) -> Tensor:
     """log2 of stored steps, by index."""
     return _LOG2_STEP_TABLE[torch.tensor(indices, dtype=torch.int64)]
+
+
+def nearest_log2_steps(log2_steps: Tensor) -> Tensor:
+    """log2 of the nearest steps that a stream can store, where the tensor is."""
+    bounds, table = _tables_on(log2_steps.device)
+    return table[torch.bucketize(log2_steps.detach(), bounds)]
+
+
+@cache
+def _tables_on(device: torch.device) -> tuple[Tensor, Tensor]:
+    return _BOUNDS.to(device), _LOG2_STEP_TABLE.to(device)
 
 
 def expected_bits(sums: Tensor, sizes: Tensor, *, noisy: bool) -> Tensor:

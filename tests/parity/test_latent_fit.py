@@ -18,7 +18,13 @@ from inrcodec.kernels.native import native_shape
 
 torch = pytest.importorskip("torch")
 
-from inrcodec.kernels import latent_cost, latent_pixels, soft_latents, torch_latent  # noqa: E402
+from inrcodec.kernels import (  # noqa: E402
+    latent_cost,
+    latent_pixels,
+    soft_latents,
+    torch_gpu_moves,
+    torch_latent,
+)
 
 TOLERANCE = 1e-4  # norm of the difference over the norm, of each gradient
 EXTENTS = [(1, 1), (1, 9), (7, 1), (5, 6), (33, 70), (64, 64), (23, 300)]
@@ -200,9 +206,9 @@ def test_cuda_soft_latents_match_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
     rng = np.random.default_rng(5)
     units, noise = rng.standard_normal((2, 1000)).astype(np.float32)
     out, slopes = np.full((2, 1000), np.nan, np.float32)
-    softness = [ctypes.c_double(value) for value in (16.0, 0.2, 0.08)]
-    arrays = [pointer(array) for array in (units, noise, out, slopes)]
-    cuda_on_host.cuda_soft_latents(ctypes.c_int64(1000), *arrays[:2], *softness, *arrays[2:])
+    knobs = np.array(torch_gpu_moves.soft_knobs(Softness(16.0, 0.2, 0.08)), np.float32)
+    arrays = [pointer(array) for array in (units, noise, knobs, out, slopes)]
+    cuda_on_host.cuda_soft_latents(ctypes.c_int64(1000), *arrays)
     wide = torch.from_numpy(units.astype(float)).requires_grad_()
     expected = torch_latent.soft_latents(
         wide, torch.from_numpy(noise.astype(float)), Softness(16.0, 0.2, 0.08)

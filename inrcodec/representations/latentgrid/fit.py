@@ -25,8 +25,9 @@ from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
+from inrcodec.representations.latentgrid.fit_descent import Measured
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
-from inrcodec.representations.latentgrid.fit_tile import Measured, Target, TileFit, TileState
+from inrcodec.representations.latentgrid.fit_tile import Target, TileFit, TileState
 from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
 from inrcodec.representations.latentgrid.schedule import Moment, moment_of
 from inrcodec.representations.latentgrid.tiling import Tile
@@ -44,6 +45,7 @@ _SEEDS: Final = 1 << 20  # between those of trials
 _PATIENCE: Final = 0.8  # of the logarithm of bits or error
 _PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
+_MOST_CHANNELS_ON_GPU: Final = 8  # of more, a multiprocessor cannot hold the weights of the tail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +137,8 @@ class _ImageFit:
         self._resumed = start is not None
         self._n_pixels = height * width
         self._covered = sum(tile.height * tile.width for tile in self._tiling.tiles())
-        self._targets = [self._target(tile) for tile in self._tiling.tiles()]
+        self._device = "cpu" if signal.spec.channels > _MOST_CHANNELS_ON_GPU else kernels.device()
+        self._targets = [self._target(tile).on(self._device) for tile in self._tiling.tiles()]
         self._model = self._model_of(self._size(budget)) if start is None else start.model
         states = [None] * self._tiling.n_tiles if start is None else start.states
         self._fits = [
@@ -300,8 +303,8 @@ class _ImageFit:
         return Measured(error, squares, bits + _HEADER_BITS)
 
     def _each(self, work: Callable[[TileFit], Measured], fits: Sequence[TileFit]) -> list[Measured]:
-        """Something for every tile, for several on all cores."""
-        several = self._pool.map if len(fits) > 1 else map
+        """Something for every tile, for several on all cores; on a GPU one after the other."""
+        several = self._pool.map if len(fits) > 1 and self._device == "cpu" else map
         return list(several(work, fits))
 
     def _restore(self, states: Sequence[TileState]) -> None:

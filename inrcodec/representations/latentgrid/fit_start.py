@@ -19,7 +19,8 @@ import torch
 from inrcodec.kernels import LatentShape
 from inrcodec.representations.base import Budget
 from inrcodec.representations.clock import Clock
-from inrcodec.representations.latentgrid.fit_tile import Measured, TileFit, TileState
+from inrcodec.representations.latentgrid.fit_descent import Measured
+from inrcodec.representations.latentgrid.fit_tile import TileFit, TileState
 from inrcodec.representations.latentgrid.schedule import Moment, trial_moment
 
 __all__ = ["Beginnings", "n_halvings"]
@@ -139,6 +140,7 @@ def _risen(state: TileState, shape: LatentShape, finer: LatentShape) -> TileStat
         for grid, part in zip(shape.grids, parts, strict=True)
     }  # fmt: skip
     latents = [
-        known.get((grid.level, grid.is_hyper), torch.zeros(grid.n_values)) for grid in finer.grids
+        known.get((grid.level, grid.is_hyper), state.latents.new_zeros(grid.n_values))
+        for grid in finer.grids
     ]
     return TileState(torch.cat(latents), weights, state.log2_steps.clone())

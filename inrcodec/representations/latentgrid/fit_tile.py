@@ -27,15 +27,23 @@ from inrcodec.kernels import (
     Weight,
     latent_cost,
     latent_pixels,
-    soap_step,
     soft_latents,
 )
 from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
+from inrcodec.representations.latentgrid.fit_descent import (
+    Descent,
+    Kind,
+    Leaves,
+    Losses,
+    Measured,
+    Mover,
+)
+from inrcodec.representations.latentgrid.fit_graphs import GraphedDescent
 from inrcodec.representations.latentgrid.pack import LatentTile, coded_networks
 from inrcodec.representations.latentgrid.schedule import GAIN, Moment, Weighing
 
-__all__ = ["UNLIKENESS", "Measured", "Target", "TileFit", "TileState"]
+__all__ = ["UNLIKENESS", "Target", "TileFit", "TileState"]
 
 UNLIKENESS: Final = 0.03
 """The mean square error that 1 - MS-SSIM = 1 counts as.
@@ -44,11 +52,9 @@ So chosen that a lambda makes files about as large whichever of the two is made 
 of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.0003 to 0.004.
 """
 
-_STEP_RATE: Final = 0.02
 _KNOWN_DECAY: Final = 0.5  # of weights with a prior, towards it, times the learning rate
 _FIRST_STEP: Final = 2.0**-5  # of the spread of a group of weights
 _SMALLEST_STEP: Final = -13.0  # log2
-_MOST_GRADIENT: Final = 0.1
 _FIRST_SHARPENING: Final = 2.0**0.5  # so that fine latents count twice as much
 _TABLE_BITS: Final = 28  # what the step and the table of a group take
 _OTHER_BYTES: Final = 8  # of a tile: a length, and what is over at the end of the latents' words
@@ -60,17 +66,6 @@ class TileState(NamedTuple):
     latents: Tensor
     weights: dict[str, Tensor]
     log2_steps: Tensor
-
-
-class Measured(NamedTuple):
-    """What is made small of errors on the [0, 1] scale, their plain squares, and bits; sums."""
-
-    error: float
-    squares: float
-    bits: float
-
-
-_UNKNOWN: Final = Measured(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +81,15 @@ class Target:
     offsets: Tensor
     scale: float
     similarity: MultiscaleSimilarity | None = None
+
+    def on(self, device: str) -> Target:
+        """The same on a device."""
+        if device == "cpu":
+            return self
+        weights = None if self.weights is None else self.weights.to(device)
+        pixels = self.pixels.to(device)
+        similarity = None if self.similarity is None else MultiscaleSimilarity(pixels)
+        return Target(pixels, weights, self.offsets.to(device), self.scale, similarity)
 
     def halved(self) -> Target:
         """The same of half the rows and columns, by means of 2 x 2 pixels; without similarity."""
@@ -103,7 +107,7 @@ class Target:
             unlike = 1.0 - self.similarity(self.offsets + outputs * self.scale)
             counted = unlike if self.weights is None else unlike * self.weights.flatten()
             return counted.sum() * (UNLIKENESS * self.pixels[0].numel())
-        errors = torch.addcmul(self.offsets - self.pixels, outputs, torch.tensor(self.scale))
+        errors = torch.add(self.offsets - self.pixels, outputs, alpha=self.scale)
         squares = errors.square()
         return (squares if self.weights is None else squares * self.weights).sum()
 
@@ -132,29 +136,34 @@ class TileFit:
         self.shape, self._target = shape, target
         self._n_samples, self._n_pixels = n_samples, n_pixels
         self._weight_rate = weight_rate
-        self._random = torch.Generator().manual_seed(seed)
+        device = target.pixels.device
+        self._first_random = torch.Generator().manual_seed(seed)
+        self._random = self._first_random
+        if device.type != "cpu":
+            self._random = torch.Generator(device).manual_seed(seed)
         self._priors = torch.cat(
             [torch.tensor(np.resize(w.prior, w.size), dtype=torch.float32) for w in shape.weights]
-        )
+        ).to(device)
         n_values = torch.tensor([sum(w.size for w in group) for group in shape.groups])
-        self._sizes = n_values.float()
-        self._group_of = torch.arange(len(n_values)).repeat_interleave(n_values)
+        self._sizes = n_values.float().to(device)
+        self._members = torch.eye(len(n_values)).repeat_interleave(n_values, dim=1).to(device)
         self._weighed = start is not None
         state = start or self._beginning()
-        self._latents = state.latents.clone().requires_grad_()
-        self._log2_steps = state.log2_steps.clone().requires_grad_()
-        self._frozen = self._marked(frozen) if frozen else None
+        self._latents = state.latents.to(device, copy=True).requires_grad_()
+        self._log2_steps = state.log2_steps.to(device, copy=True).requires_grad_()
+        self._frozen = self._marked(frozen).to(device) if frozen else None
         self._weights = self._joined(state.weights).requires_grad_()
-        self._soap, self._soap_count = self._new_soap(), 0
-        self._soap_state = torch.zeros(self._soap.n_state)
-        self._adam = torch.optim.Adam([self._latents], betas=(0.5, 0.97), fused=True)
-        self._step_adam = torch.optim.Adam([self._log2_steps], lr=_STEP_RATE)
+        leaves = Leaves(self._latents, self._weights, self._log2_steps, self._frozen)
+        self._mover = self._new_mover(leaves)
 
-    def _new_soap(self) -> Soap:
-        """For all weights; those that have a prior decay towards it."""
+    def _new_mover(self, leaves: Leaves) -> Mover:
+        """With SOAP for all weights, of which those that have a prior decay towards it."""
         weights, prior = self.shape.weights, self.shape.prior
         decays = tuple(_KNOWN_DECAY if prior and weight.of_context else 0.0 for weight in weights)
-        return Soap(tuple(weight.shape for weight in weights), decays)
+        soap = Soap(tuple(weight.shape for weight in weights), decays)
+        if leaves.latents.is_cuda:
+            return GraphedDescent(leaves, soap, self._losses, self._random)
+        return Descent(leaves, soap, self._losses)
 
     def _marked(self, frozen: frozenset[str]) -> Tensor:
         """Which weights stay 0: whole tensors or groups, by name."""
@@ -166,10 +175,11 @@ class TileFit:
     def _joined(self, weights: Mapping[str, Tensor]) -> Tensor:
         """All weights, one after the other; 0 where they are frozen."""
         flat = torch.cat([weights[weight.name].flatten() for weight in self.shape.weights])
+        flat = flat.to(self._priors.device)
         return flat if self._frozen is None else flat.masked_fill_(self._frozen, 0.0)
 
     def _beginning(self) -> TileState:
-        """Latents of 0, and networks that are all but linear."""
+        """Latents of 0, and networks that are all but linear; the same on every device."""
         weights = {weight.name: self._first(weight) for weight in self.shape.weights}
         return TileState(
             torch.zeros(self.shape.n_latents), weights, torch.zeros(len(self.shape.groups))
@@ -179,81 +189,51 @@ class TileFit:
         first = torch.zeros(weight.shape)
         outputs = weight.shape[0]
         if weight.group in ("head", "feature") and not self.shape.prior:
-            return first.normal_(0.0, 1.0 / outputs**2, generator=self._random)
+            return first.normal_(0.0, 1.0 / outputs**2, generator=self._first_random)
         if weight.name == "sharpen":
             first[:, -1] = _FIRST_SHARPENING - weight.prior[-1]
             return first
         if weight.name in ("lift", "lower", "blend"):
             bound = 1.0 / math.sqrt(weight.shape[1]) / outputs**2
-            return first.uniform_(-bound, bound, generator=self._random)
+            return first.uniform_(-bound, bound, generator=self._first_random)
         return first
 
     # --- one iteration ---------------------------------------------------------------------------
 
     def step(self, moment: Moment, lam: float) -> Measured:
         """One step downhill; what was measured on the way, of soft latents, may be not finite."""
-        weights, weight_bits = self._weights_at(moment.weighing)
-        latents = self._soft(moment)
+        if moment.weighing != "free":
+            self._begin_to_weigh()
+        return self._mover.step(moment, lam / self._n_pixels)
+
+    def _losses(self, kind: Kind, softness: Softness | Tensor, price: float | Tensor) -> Losses:
+        """J at a price of a bit, of soft latents unless they are whole."""
+        weights, weight_bits = self._weights_at(kind.weighing)
+        if kind.hard:
+            latents = (self._latents.detach() * GAIN).round()
+        else:
+            noise = torch.empty_like(self._latents).normal_(generator=self._random)
+            latents = soft_latents(self._latents, noise, softness)
         bits = latent_cost(latents, self.shape, weights)
         error = self._target.error(latent_pixels(latents, self.shape, weights))
         counted = bits + weight_bits if self._weight_rate else bits
-        loss = error / self._n_samples + lam / self._n_pixels * counted
-        whole = float(error.detach())
-        measured = Measured(whole, whole, float((bits + weight_bits).detach()))
-        if not math.isfinite(sum(measured)):
-            return measured
-        return measured if self._descend(loss, moment) else _UNKNOWN
-
-    def _descend(self, loss: Tensor, moment: Moment) -> bool:
-        """Move everything; nothing, and False, where the gradient of weights is not finite."""
-        self._weights.grad = None
-        for optimizer in (self._adam, self._step_adam):
-            optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        if not self._move_weights(moment.rate):
-            return False
-        if not moment.hard:
-            self._adam.param_groups[0]["lr"] = moment.rate
-            self._adam.step()
-        if moment.weighing != "free":
-            self._step_adam.step()
-        return True
-
-    def _move_weights(self, rate: float) -> bool:
-        weights, gradient = self._weights.detach(), self._weights.grad
-        assert gradient is not None
-        if self._frozen is not None:
-            gradient.masked_fill_(self._frozen, 0.0)
-        torch.nn.utils.clip_grad_norm_(self._weights, _MOST_GRADIENT)
-        count = self._soap_count + 1
-        moved = soap_step(weights, gradient, self._soap_state, self._soap, rate=rate, count=count)
-        self._soap_count += moved
-        return moved
-
-    def _soft(self, moment: Moment) -> Tensor:
-        """The latents as the networks see them now."""
-        if moment.hard:
-            return (self._latents.detach() * GAIN).round()
-        noise = torch.randn(self._latents.shape, generator=self._random)
-        softness = Softness(GAIN, moment.noise, moment.temperature)
-        return soft_latents(self._latents, noise, softness)
+        return Losses(error / self._n_samples + price * counted, error, bits + weight_bits)
 
     def _weights_at(self, weighing: Weighing) -> tuple[dict[str, Tensor], Tensor]:
         """All weights, and the bits that they take; 0 of weights that are free."""
         flat = self._weights
         if weighing == "free":
-            return self._split(flat + self._priors), torch.zeros(())
-        self._begin_to_weigh()
-        stored = relaxed.log2_steps(relaxed.snap_steps(self._log2_steps))
+            return self._split(flat + self._priors), self._sizes.new_zeros(())
+        stored = relaxed.nearest_log2_steps(self._log2_steps)
         steps = torch.exp2(self._log2_steps + (stored - self._log2_steps).detach())
-        step = steps[self._group_of]
+        step = steps @ self._members
         scaled = flat / step
         if weighing == "rounded":
             symbols = scaled + (scaled.round() - scaled).detach()
         else:
-            symbols = scaled + torch.rand(scaled.shape, generator=self._random) - 0.5
-        sizes = torch.stack([symbols.abs(), symbols.square()], dim=1)
-        sums = torch.zeros(len(steps), 2).index_add(0, self._group_of, sizes)
+            noise = torch.empty_like(scaled).uniform_(-0.5, 0.5, generator=self._random)
+            symbols = scaled + noise
+        sums = self._members @ torch.stack([symbols.abs(), symbols.square()], dim=1)
         bits = relaxed.expected_bits(sums, self._sizes, noisy=weighing == "noisy").sum()
         return self._split(symbols * step + self._priors), bits + _TABLE_BITS * len(steps)
 
@@ -285,6 +265,8 @@ class TileFit:
     @torch.no_grad()
     def measure(self, weighing: Weighing = "rounded") -> Measured:
         """Error and bits of everything rounded as it would be stored now, or with free weights."""
+        if weighing != "free":
+            self._begin_to_weigh()
         weights, weight_bits = self._weights_at(weighing)
         latents = (self._latents * GAIN).round().clamp_(-MAX_DEVIATE, MAX_DEVIATE)
         bits, beside = float(latent_cost(latents, self.shape, weights)), float(weight_bits)
@@ -331,12 +313,14 @@ class TileFit:
         symbols = []
         for values, index in zip(self._groups(), indices, strict=True):
             scaled = (values / step_size(index)).round().clamp(-MAX_SYMBOL, MAX_SYMBOL)
-            symbols.append(scaled.numpy().astype(np.int64))
+            symbols.append(scaled.cpu().numpy().astype(np.int64))
         return indices, tuple(symbols)
 
     def _whole_latents(self) -> tuple[NDArray[np.int32], ...]:
         whole = (self._latents * GAIN).round().clamp(-MAX_DEVIATE, MAX_DEVIATE)
-        parts = torch.split(whole.to(torch.int32), [grid.n_values for grid in self.shape.grids])
+        parts = torch.split(
+            whole.to("cpu", torch.int32), [grid.n_values for grid in self.shape.grids]
+        )
         return tuple(
             part.view(grid.height, grid.width).numpy().copy()
             for grid, part in zip(self.shape.grids, parts, strict=True)

@@ -1,0 +1,152 @@
+"""The steps of a fit on a GPU. An iteration of each kind is captured once as a CUDA graph.
+
+What changes from step to step, such as learning rates, lies in the memory of the GPU, where the
+kernels of a graph read it. The order of all sums is fixed, so that a fit can be repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from functools import cache
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from inrcodec.kernels import Soap, torch_gpu_moves
+from inrcodec.representations.latentgrid.fit_descent import (
+    LATENT_BETAS,
+    MOST_GRADIENT,
+    STEP_BETAS,
+    STEP_RATE,
+    UNKNOWN,
+    Kind,
+    Leaves,
+    LossOf,
+    Measured,
+    softness_of,
+)
+from inrcodec.representations.latentgrid.schedule import Moment
+
+__all__ = ["GraphedDescent"]
+
+_EAGER_STEPS: Final = 2  # of a kind, before its graph is captured
+
+
+class GraphedDescent:
+    """Steps on a GPU: a `Mover`."""
+
+    def __init__(
+        self, leaves: Leaves, soap: Soap, loss_of: LossOf, random: torch.Generator
+    ) -> None:
+        self._leaves, self._loss_of, self._random = leaves, loss_of, random
+        self._knobs = _Knobs(leaves.latents.device)
+        self._soap = torch_gpu_moves.SoapMoves(soap, leaves.weights.device)
+        self._latent_adam = torch_gpu_moves.AdamMoves(leaves.latents, LATENT_BETAS)
+        self._step_adam = torch_gpu_moves.AdamMoves(leaves.log2_steps, STEP_BETAS)
+        self._counts: Counter[str] = Counter()
+        self._seen: Counter[Kind] = Counter()
+        self._graphs: dict[Kind, torch.cuda.CUDAGraph] = {}
+        self._out = torch.zeros(3, device=leaves.latents.device)
+
+    def step(self, moment: Moment, price: float) -> Measured:
+        kind = Kind(moment.weighing, moment.hard)
+        self._knobs.set(moment, price, self._counts)
+        self._run(kind)
+        error, bits, fine = self._out.tolist()
+        if not math.isfinite(error + bits):
+            return Measured(error, error, bits)
+        if not fine:
+            return UNKNOWN
+        self._counts["weights"] += 1
+        self._counts["latents"] += not kind.hard
+        self._counts["steps"] += kind.weighing != "free"
+        return Measured(error, error, bits)
+
+    def _run(self, kind: Kind) -> None:
+        if kind in self._graphs:
+            self._graphs[kind].replay()
+            return
+        self._seen[kind] += 1
+        if self._seen[kind] <= _EAGER_STEPS:
+            self._iterate_aside(kind)
+            return
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._random)
+        with torch.cuda.graph(graph, pool=_pool(), capture_error_mode="thread_local"):
+            self._iterate(kind)
+        self._graphs[kind] = graph
+        graph.replay()
+
+    def _iterate_aside(self, kind: Kind) -> None:
+        """On another stream, as captures do."""
+        here = torch.cuda.current_stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            self._iterate(kind)
+        here.wait_stream(aside)
+
+    def _iterate(self, kind: Kind) -> None:
+        """Queue an iteration; what is measured goes to `_out`."""
+        leaves, knobs = self._leaves, self._knobs
+        losses = self._loss_of(kind, knobs.softness, knobs.price)
+        moved = [leaves.weights]
+        if not kind.hard:
+            moved.append(leaves.latents)
+        if kind.weighing != "free":
+            moved.append(leaves.log2_steps)
+        with torch.no_grad():
+            of_weights, *others = torch.autograd.grad(losses.loss, moved)
+            of_weights = self._clipped(of_weights)
+            measured = torch.stack([losses.error, losses.bits]).detach()
+            fine = measured.isfinite().all() & of_weights.isfinite().all()
+            self._out[:2] = measured
+            self._out[2] = fine
+            flag = self._out[2:]
+            self._soap.move(leaves.weights.detach(), of_weights, knobs.soap, flag)
+            if not kind.hard:
+                gradient = others.pop(0)
+                self._latent_adam.move(gradient, knobs.latents, flag)
+            if kind.weighing != "free":
+                self._step_adam.move(others.pop(0), knobs.steps, flag)
+
+    def _clipped(self, gradient: Tensor) -> Tensor:
+        if self._leaves.frozen is not None:
+            gradient = gradient.masked_fill(self._leaves.frozen, 0.0)
+        length = torch.linalg.vector_norm(gradient)
+        scale: Tensor = (MOST_GRADIENT / (length + 1e-6)).clamp(max=1.0)
+        return gradient * scale
+
+
+class _Knobs:
+    """What changes from step to step, in the memory of the GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._host = torch.zeros(13).pin_memory()
+        self._all = torch.zeros(13, device=device)
+        self.softness, price, self.latents, self.steps, self.soap = torch.split(
+            self._all, [4, 1, 2, 2, 4]
+        )
+        self.price = price[0]
+
+    def set(self, moment: Moment, price: float, counts: Counter[str]) -> None:
+        softness = softness_of(moment)
+        if moment.hard:
+            softness = softness._replace(temperature=1.0)
+        values = [
+            *torch_gpu_moves.soft_knobs(softness),
+            price,
+            *torch_gpu_moves.adam_knobs(moment.rate, LATENT_BETAS, counts["latents"] + 1),
+            *torch_gpu_moves.adam_knobs(STEP_RATE, STEP_BETAS, counts["steps"] + 1),
+            *torch_gpu_moves.soap_knobs(moment.rate, counts["weights"] + 1),
+        ]
+        self._host.copy_(torch.tensor(values))
+        self._all.copy_(self._host, non_blocking=True)
+
+
+@cache
+def _pool() -> Any:
+    """Memory that all graphs share: none runs beside another, or leaves anything there."""
+    return torch.cuda.graph_pool_handle()

@@ -1,0 +1,160 @@
+"""Steps of fits on a GPU against those on the CPU; the kernels themselves on the host as well."""
+
+from __future__ import annotations
+
+import ctypes
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from inrcodec import kernels  # noqa: E402
+from inrcodec.kernels import LatentShape, Soap, soap_step, torch_gpu_moves  # noqa: E402
+from inrcodec.representations.latentgrid.fit_tile import Target, TileFit  # noqa: E402
+from inrcodec.representations.latentgrid.schedule import Moment, moment_of  # noqa: E402
+
+SHAPES = ((20, 20), (3, 48), (2, 18), (0, 4), (1, 7))
+N_STEPS = 12  # bases turn at 1 and 11
+BETAS = (0.5, 0.97)
+RATE = 0.01
+
+
+def soap_of_shapes() -> Soap:
+    return Soap(SHAPES, (0.5, 0.0, 0.5, 0.0, 0.5))
+
+
+def gradients_of(count: int) -> Any:
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((N_STEPS, count))
+    return (0.01 * (noise + 0.5 * noise[0])).astype(np.float32)
+
+
+def by_soap_on_the_cpu() -> tuple[Any, Any]:
+    soap = soap_of_shapes()
+    values, state = np.ones(soap.n_values, np.float32), np.zeros(soap.n_state, np.float32)
+    for count, gradient in enumerate(gradients_of(soap.n_values), start=1):
+        soap_step(values, gradient, state, soap, rate=RATE, count=count)
+    return values, state
+
+
+def by_adam_on_the_cpu(gradients: Any) -> Any:
+    values = torch.ones(gradients.shape[1], requires_grad=True)
+    adam = torch.optim.Adam([values], lr=RATE, betas=BETAS)
+    for gradient in gradients:
+        values.grad = torch.from_numpy(gradient)
+        adam.step()
+    return values.detach().numpy()
+
+
+def pointer(array: Any) -> Any:
+    kind = ctypes.c_int64 if array.dtype == np.int64 else ctypes.c_float
+    return array.ctypes.data_as(ctypes.POINTER(kind))
+
+
+def floats(*values: float) -> Any:
+    return np.array(values, np.float32)
+
+
+def test_adam_matches_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
+    gradients = gradients_of(700)
+    values, mean, square = np.ones(700, np.float32), *np.zeros((2, 700), np.float32)
+    shares = [ctypes.c_double(1.0 - beta) for beta in BETAS]
+    for count, gradient in enumerate(gradients, start=1):
+        for fine in (0.0, 1.0):  # the first of which does nothing
+            knobs = floats(*torch_gpu_moves.adam_knobs(RATE, BETAS, count))
+            arrays = (values, gradient, mean, square, knobs, floats(fine))
+            cuda_on_host.cuda_adam_step(ctypes.c_int64(700), *map(pointer, arrays), *shares)
+    np.testing.assert_allclose(values, by_adam_on_the_cpu(gradients), rtol=1e-5)
+
+
+def test_soap_matches_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
+    soap = soap_of_shapes()
+    shapes = np.array(SHAPES, np.int64)
+    values, state = np.ones(soap.n_values, np.float32), np.zeros(soap.n_state, np.float32)
+    for count, gradient in enumerate(gradients_of(soap.n_values), start=1):
+        knobs = floats(*torch_gpu_moves.soap_knobs(RATE, count))
+        for fine in (0.0, 1.0):
+            arrays = (floats(*soap.decays), values, gradient, state, knobs, floats(fine))
+            pointers = map(pointer, (shapes, *arrays))
+            cuda_on_host.cuda_soap_step(ctypes.c_int64(len(SHAPES)), *pointers)
+    expected, _ = by_soap_on_the_cpu()
+    np.testing.assert_allclose(values, expected, rtol=1e-4)
+
+
+def test_moves_match_on_a_gpu(cuda: ModuleType) -> None:
+    assert cuda.cuda_runtime
+    soap, fine = soap_of_shapes(), torch.ones(1, device="cuda")
+    gradients = gradients_of(soap.n_values)
+    by_soap, by_adam = torch.ones((2, soap.n_values), device="cuda").unbind()
+    soap_moves = torch_gpu_moves.SoapMoves(soap, by_soap.device)
+    adam_moves = torch_gpu_moves.AdamMoves(by_adam, BETAS)
+    for count, gradient in enumerate(gradients, start=1):
+        slope = torch.from_numpy(gradient).cuda()
+        soap_knobs = slope.new_tensor(torch_gpu_moves.soap_knobs(RATE, count))
+        adam_knobs = slope.new_tensor(torch_gpu_moves.adam_knobs(RATE, BETAS, count))
+        for flag in (0.0 * fine, fine):
+            soap_moves.move(by_soap, slope, soap_knobs, flag)
+            adam_moves.move(slope, adam_knobs, flag)
+    expected, _ = by_soap_on_the_cpu()
+    np.testing.assert_allclose(by_soap.cpu().numpy(), expected, rtol=1e-4)
+    np.testing.assert_allclose(by_adam.cpu().numpy(), by_adam_on_the_cpu(gradients), rtol=1e-5)
+
+
+def fit_on(device: str) -> TileFit:
+    shape = LatentShape(64, 96, 3, size=2, n_levels=6, n_hyper=2, prior=1)
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
+    pixels = torch.stack([(x * y / 500).sin(), (x / 9).cos(), (y / 7).sin()]) / 4 + 0.5
+    target = Target(pixels, None, torch.full((3, 1, 1), 0.5), 0.5).on(device)
+    return TileFit(shape, target, n_samples=3 * 64 * 96, n_pixels=64 * 96, seed=4)
+
+
+def without_noise(fraction: float) -> Moment:
+    moment = moment_of(fraction, resumed=False)._replace(noise=0.0)
+    return moment._replace(weighing="free" if fraction < 0.5 else "rounded")
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_fit_goes_the_same_way_on_a_gpu() -> None:
+    fits = {device: fit_on(device) for device in ("cpu", "cuda")}
+    for step in range(40):
+        measured = [fit.step(without_noise(step / 40), 1e-3) for fit in fits.values()]
+        assert measured[1].error == pytest.approx(measured[0].error, rel=0.02)
+        assert measured[1].bits == pytest.approx(measured[0].bits, rel=0.02)
+    kept = fits["cuda"].measure("free")
+    assert kept.error == pytest.approx(fits["cpu"].measure("free").error, rel=0.02)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_fit_on_a_gpu_can_be_repeated() -> None:
+    states = []
+    for _ in range(2):
+        fit = fit_on("cuda")
+        for step in range(20):
+            fit.step(moment_of(step / 20, resumed=False), 1e-3)
+        states.append(fit.state())
+    assert torch.equal(states[0].latents, states[1].latents)
+    assert all(torch.equal(states[0].weights[n], states[1].weights[n]) for n in states[0].weights)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_what_is_not_finite_moves_nothing_on_a_gpu() -> None:
+    fit = fit_on("cuda")
+    for _ in range(4):
+        assert np.isfinite(sum(fit.step(moment_of(0.1, resumed=False), 1e-3)))
+    before = fit.state()
+    assert not np.isfinite(sum(fit.step(moment_of(0.1, resumed=False), float("inf"))))
+    after = fit.state()
+    assert torch.equal(before.latents, after.latents)
+    assert all(torch.equal(before.weights[n], after.weights[n]) for n in before.weights)
+    assert np.isfinite(sum(fit.step(moment_of(0.1, resumed=False), 1e-3)))
+
+
+@pytest.mark.usefixtures("cuda", "_backend_is_put_back")
+def test_the_device_can_be_chosen() -> None:
+    kernels.set_device("cuda")
+    assert kernels.device() == "cuda"
+    kernels.set_device("cpu")
+    assert kernels.device() == "cpu"
