@@ -21,7 +21,7 @@ constexpr float kSoapMeanShare = 0.1f;     // 1 - beta1
 constexpr float kSoapSquareShare = 0.05f;  // 1 - beta2, of GG too
 constexpr float kSoapEpsilon = 1e-8f;
 constexpr int kSoapPeriod = 10;            // steps from turn to turn
-constexpr int kSoapFirstTurns = 16;        // at the first step, as bases begin as identities
+constexpr int kSoapFirstTurns = 4;         // at the first step, as bases begin as identities
 constexpr int kLongestTurned = 256;        // a longer axis is not turned
 constexpr float kLargestGradient = 1e12f;  // so that no square overflows
 

@@ -26,7 +26,7 @@ Array = NDArray[np.floating]
 __all__ = ["soap_step"]
 
 _EPSILON = 1e-8
-_FIRST_TURNS = 16
+_FIRST_TURNS = 4
 _LARGEST_GRADIENT = 1e12  # so that no square overflows
 _SMALLEST = 1e-30  # what is less counts as 0: denormals are slow
 _NEGLIGIBLE = 1e-6  # of the trace of the mean of G G'
