@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -74,7 +73,9 @@ class GraphedDescent:
             return
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._random)
-        with torch.cuda.graph(graph, pool=_pool(), capture_error_mode="thread_local"):
+        # none runs beside another, or leaves anything in memory, so that they can share theirs
+        pool = next((other.pool() for other in self._graphs.values()), None)
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             self._iterate(kind)
         self._graphs[kind] = graph
         graph.replay()
@@ -144,9 +145,3 @@ class _Knobs:
         ]
         self._host.copy_(torch.tensor(values))
         self._all.copy_(self._host, non_blocking=True)
-
-
-@cache
-def _pool() -> Any:
-    """Memory that all graphs share: none runs beside another, or leaves anything there."""
-    return torch.cuda.graph_pool_handle()
