@@ -1,8 +1,9 @@
 """How a fit begins: on small versions of its image, where trials cost little.
 
 Which colours the first iterations give to which grid stays for good, and decides as much as a fifth
-of J. So several beginnings are tried on an image of half, a quarter, ... of the rows and columns,
-the best goes on from size to size, its latents at a level becoming those of the next coarser one.
+of J. So several beginnings are tried on an image of half, a quarter, ... of the rows and columns.
+The best go on from size to size, one fewer at each, their latents at a level becoming those of the
+next coarser one.
 At each halving a bit becomes four times as dear per pixel that is left, so that lambda stays that
 of the whole image.
 """
@@ -39,7 +40,19 @@ class _Stretch(NamedTuple):
 
 
 _TRIAL: Final = _Stretch(160, 0.02)
-_RISE: Final = _Stretch(240, 0.04)
+_RISE: Final = _Stretch(240, 0.03)
+
+
+class _Found(NamedTuple):
+    """A state of a tile of some size."""
+
+    shape: LatentShape
+    state: TileState
+
+    def begin(self, fit: TileFit) -> None:
+        """Begin a fit of that size, or of twice the rows and columns, with it."""
+        same = self.shape == fit.shape
+        fit.restore(self.state if same else _risen(self.state, self.shape, fit.shape))
 
 
 def n_halvings(height: int, width: int) -> int:
@@ -78,27 +91,34 @@ class Beginnings:
         too_few = limit is not None and limit * _TRIAL.share * 4**halvings < _LEAST_ITERATIONS
         if halvings == 0 or too_few:
             return
-        n_pixels = _n_pixels(into)
-        fits: Sequence[TileFit] = self._fits_at(halvings, 0)
-        self._try(fits, halvings, n_pixels)
-        for finer in reversed(range(halvings)):
-            self._fit(fits, _RISE, _n_pixels(fits) / n_pixels)
-            above = self._fits_at(finer, 0) if finer else into
-            for fit, risen in zip(fits, above, strict=True):
-                risen.restore(_risen(fit.state(), fit.shape, risen.shape))
-            fits = above
+        self._n_pixels = _n_pixels(into)
+        best = self._best(halvings, [None] * _N_TRIALS, _TRIAL, keep=halvings + 1)
+        for size in range(halvings, 0, -1):
+            best = self._best(size, best, _RISE, keep=size)
+        for fit, found in zip(into, best[0], strict=True):
+            found.begin(fit)
 
-    def _try(self, into: Sequence[TileFit], halvings: int, n_pixels: int) -> None:
-        """Put the best of several trials into fits of their size."""
-        best = [math.inf] * len(into)
-        for seed in range(_N_TRIALS):
+    def _best(
+        self,
+        halvings: int,
+        candidates: Sequence[list[_Found] | None],
+        stretch: _Stretch,
+        *,
+        keep: int,
+    ) -> list[list[_Found]]:
+        """Go on from candidates, None for new ones; the best of each tile, best first."""
+        ranked: list[list[tuple[float, _Found]]] = []
+        for seed, candidate in enumerate(candidates):
             fits = self._fits_at(halvings, seed)
-            self._fit(fits, _TRIAL, _n_pixels(fits) / n_pixels)
-            for number, fit in enumerate(fits):
-                cost = fit.cost(self._lam)
-                if cost < best[number]:
-                    best[number] = cost
-                    into[number].restore(fit.state())
+            for found, fit in zip(candidate or (), fits, strict=candidate is not None):
+                found.begin(fit)
+            self._fit(fits, stretch, _n_pixels(fits) / self._n_pixels)
+            ranked = ranked or [[] for _ in fits]
+            for own, fit in zip(ranked, fits, strict=True):
+                own.append((fit.cost(self._lam), _Found(fit.shape, fit.state())))
+        for own in ranked:
+            own.sort(key=lambda pair: pair[0])
+        return [[own[place][1] for own in ranked] for place in range(keep)]
 
     def _fit(self, fits: Sequence[TileFit], stretch: _Stretch, work: float) -> None:
         """Fit for a stretch, each iteration so much work; back to the start where it diverges."""
