@@ -57,13 +57,22 @@ def git(*words: str) -> str:
 
 
 def machine() -> str:
-    """The processor and the number of cores."""
+    """The processor and the number of cores; the GPU, where fits use one."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = info.read_text().splitlines()
         cpu = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), cpu)
-    return f"{cpu}, {os.cpu_count()} cores"
+    return f"{cpu}, {os.cpu_count()} cores{gpu()}"
+
+
+def gpu() -> str:
+    """The name of the GPU that fits use; nothing where they use none."""
+    if kernels.device() == "cpu":
+        return ""
+    import torch
+
+    return f", {torch.cuda.get_device_name()}"
 
 
 def now() -> str:
