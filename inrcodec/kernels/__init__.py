@@ -20,6 +20,7 @@ from inrcodec.kernels.context_priors import CONTEXT_PRIORS
 from inrcodec.kernels.dispatch import (
     backend,
     device,
+    gpu_is_asked_for,
     gpu_problem,
     set_backend,
     set_device,
@@ -56,6 +57,7 @@ __all__ = [
     "Weight",
     "backend",
     "device",
+    "gpu_is_asked_for",
     "gpu_problem",
     "grid_encode",
     "latent_bits",

@@ -18,6 +18,7 @@ __all__ = [
     "Device",
     "backend",
     "device",
+    "gpu_is_asked_for",
     "gpu_problem",
     "installed",
     "native",
@@ -78,6 +79,11 @@ def set_device(choice: Device) -> None:
     _device = choice
 
 
+def gpu_is_asked_for() -> bool:
+    """Whether fits have to run on a GPU."""
+    return _device == "cuda"
+
+
 def gpu_problem() -> str | None:
     """Why fits cannot run on a GPU, or None when they can."""
     module = native()
@@ -92,8 +98,10 @@ def gpu_problem() -> str | None:
 
 @cache
 def _torch_problem() -> str | None:
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return "torch is not installed"
     return None if torch.cuda.is_available() else "torch has no CUDA here"
 
 
