@@ -195,4 +195,4 @@ def test_models_that_cannot_use_a_gpu_say_so(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(dispatch, "_device", "cuda")
     signal = media.read(PHOTO)
     with pytest.raises(ConfigError, match="siren is fitted on the CPU, not on device cuda"):
-        by_name("siren").fit(signal, None, FitGoal(1.0, 1e3), Budget(iterations=1))
+        by_name("siren").fit(signal, None, FitGoal(lam=1.0, n_bytes=1e3), Budget(iterations=1))
