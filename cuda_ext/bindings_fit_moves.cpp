@@ -27,7 +27,7 @@ int check_values(const Array& values) {
 
 void adam_on_gpu(const Output& values, const Input& gradient, const Output& mean,
                  const Output& square, const Input& knobs, const Input& fine, float mean_share,
-                 float square_share, uintptr_t stream) {
+                 float square_share, float epsilon, uintptr_t stream) {
     const Array moved = describe("values", values);
     const int device = check_values(moved);
     AdamCall call;
@@ -40,6 +40,7 @@ void adam_on_gpu(const Output& values, const Input& gradient, const Output& mean
     call.fine = check_move_array("fine", fine, 1, device);
     call.mean_share = mean_share;
     call.square_share = square_share;
+    call.epsilon = epsilon;
     const nb::gil_scoped_release released;
     adam_step_cuda(call, {device, stream});
 }
@@ -69,7 +70,7 @@ void soap_on_gpu(const Output& values, const Input& gradient, const Output& stat
 void register_fit_moves(nb::module_& module) {
     using nb::literals::operator""_a;
     module.def("adam_step_cuda", &adam_on_gpu, "values"_a, "gradient"_a, "mean"_a, "square"_a, "knobs"_a,
-          "fine"_a, "mean_share"_a, "square_share"_a, "stream"_a);
+          "fine"_a, "mean_share"_a, "square_share"_a, "epsilon"_a, "stream"_a);
     module.def("soap_step_cuda", &soap_on_gpu, "values"_a, "gradient"_a, "state"_a, "knobs"_a, "fine"_a,
           "shapes"_a, "decays"_a, "stream"_a);
 }

@@ -22,11 +22,11 @@ struct AdamCall {
     const float* gradient = nullptr;
     float *mean = nullptr, *square = nullptr;
     const float *knobs = nullptr, *fine = nullptr;
-    float mean_share = 0.1f, square_share = 0.001f, epsilon = 1e-8f;
+    float mean_share = 0.0f, square_share = 0.0f, epsilon = 0.0f;
 };
 
 #if defined(INRCODEC_CUDA)
-// Arguments are checked already (common/fit_moves_checks.h). Arrays, knobs and `fine` are on the GPU;
+// Arguments are checked already (bindings_fit_moves.cpp). Arrays, knobs and `fine` are on the GPU;
 // work is queued on a stream. They throw std::runtime_error when CUDA refuses.
 void adam_step_cuda(const AdamCall& call, Stream stream);
 

@@ -90,7 +90,7 @@ void cuda_soft_latents(int64_t n_values, const float* units, const float* noise,
 
 void cuda_adam_step(int64_t n_values, float* values, const float* gradient, float* mean,
                     float* square, const float* knobs, const float* fine, double mean_share,
-                    double square_share) {
+                    double square_share, double epsilon) {
     inrcodec::AdamCall call;
     call.n_values = n_values;
     call.values = values;
@@ -101,6 +101,7 @@ void cuda_adam_step(int64_t n_values, float* values, const float* gradient, floa
     call.fine = fine;
     call.mean_share = static_cast<float>(mean_share);
     call.square_share = static_cast<float>(square_share);
+    call.epsilon = static_cast<float>(epsilon);
     inrcodec::adam_step_cuda(call, {0, 0});
 }
 

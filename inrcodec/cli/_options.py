@@ -39,7 +39,9 @@ ChannelsLast = Annotated[
     ),
 ]
 
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the work is done.")]
+Device = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda", help="Where fits run; latentgrid can use a GPU.")
+]
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an output that exists.")]
 

@@ -33,6 +33,7 @@ Choice = Literal["auto", "native", "torch", "tcnn"]
 Device = Literal["auto", "cpu", "cuda"]
 
 _MAX_THREADS: Final = 256
+_LEAST_CAPABILITY: Final = (8, 0)  # as of cuda_ext/CMakeLists.txt
 _choice: Choice = "auto"
 _device: Device = "auto"
 _threads: int | None = None
@@ -59,10 +60,11 @@ def set_backend(choice: Choice) -> None:
 
 
 def device() -> Literal["cpu", "cuda"]:
-    """Where fits that can do so run now."""
-    if _device == "cpu" or (_device == "auto" and gpu_problem()):
-        return "cpu"
-    return "cuda"
+    """Where fits that can do so run now. Raises ConfigError where that has become impossible."""
+    problem = None if _device == "cpu" else gpu_problem()
+    if problem and _device == "cuda":
+        raise ConfigError(f"device cuda is not available: {problem}")
+    return "cpu" if problem or _device == "cpu" else "cuda"
 
 
 def set_device(choice: Device) -> None:
@@ -102,7 +104,12 @@ def _torch_problem() -> str | None:
         import torch
     except ImportError:
         return "torch is not installed"
-    return None if torch.cuda.is_available() else "torch has no CUDA here"
+    if not torch.cuda.is_available():
+        return "torch has no CUDA here"
+    capability = torch.cuda.get_device_capability()
+    if capability < _LEAST_CAPABILITY:
+        return f"the GPU has compute capability {capability[0]}.{capability[1]}, not 8.0"
+    return None
 
 
 def native() -> ModuleType | None:

@@ -40,15 +40,15 @@ def soap_knobs(rate: float, count: int) -> tuple[float, float, float, float]:
 class AdamMoves:
     """Moves `values` [n] by Adam (Kingma & Ba 2015)."""
 
-    def __init__(self, values: Tensor, betas: tuple[float, float]) -> None:
+    def __init__(self, values: Tensor, betas: tuple[float, float], epsilon: float) -> None:
         self._values = values.detach()
         self._mean, self._square = torch.zeros_like(values), torch.zeros_like(values)
-        self._shares = tuple(1.0 - beta for beta in betas)
+        self._options = (*(1.0 - beta for beta in betas), epsilon)
 
     def move(self, gradient: Tensor, knobs: Tensor, fine: Tensor) -> None:
         """Queue a step by `gradient` [n]; where `fine` [1] is 0 nothing changes."""
         arrays = self._values, gradient.contiguous(), self._mean, self._square
-        native.queue_on_gpu("adam_step", self._values, *arrays, knobs, fine, *self._shares)
+        native.queue_on_gpu("adam_step", self._values, *arrays, knobs, fine, *self._options)
 
 
 class SoapMoves:

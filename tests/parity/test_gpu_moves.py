@@ -28,7 +28,7 @@ from inrcodec.representations.latentgrid.schedule import Moment, moment_of  # no
 
 SHAPES = ((20, 20), (3, 48), (2, 18), (0, 4), (1, 7))
 N_STEPS = 12  # bases turn at 1 and 11
-BETAS = (0.5, 0.97)
+BETAS, EPSILON = (0.5, 0.97), 1e-3  # large, so that it counts
 RATE = 0.01
 PHOTO = Path(__file__).parents[2] / "data" / "samples" / "kodim23.png"
 
@@ -53,7 +53,7 @@ def by_soap_on_the_cpu() -> tuple[Any, Any]:
 
 def by_adam_on_the_cpu(gradients: Any) -> Any:
     values = torch.ones(gradients.shape[1], requires_grad=True)
-    adam = torch.optim.Adam([values], lr=RATE, betas=BETAS)
+    adam = torch.optim.Adam([values], lr=RATE, betas=BETAS, eps=EPSILON)
     for gradient in gradients:
         values.grad = torch.from_numpy(gradient)
         adam.step()
@@ -72,12 +72,12 @@ def floats(*values: float) -> Any:
 def test_adam_matches_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
     gradients = gradients_of(700)
     values, mean, square = np.ones(700, np.float32), *np.zeros((2, 700), np.float32)
-    shares = [ctypes.c_double(1.0 - beta) for beta in BETAS]
+    options = [ctypes.c_double(option) for option in (*(1.0 - beta for beta in BETAS), EPSILON)]
     for count, gradient in enumerate(gradients, start=1):
         for fine in (0.0, 1.0):  # the first of which does nothing
             knobs = floats(*torch_gpu_moves.adam_knobs(RATE, BETAS, count))
             arrays = (values, gradient, mean, square, knobs, floats(fine))
-            cuda_on_host.cuda_adam_step(ctypes.c_int64(700), *map(pointer, arrays), *shares)
+            cuda_on_host.cuda_adam_step(ctypes.c_int64(700), *map(pointer, arrays), *options)
     np.testing.assert_allclose(values, by_adam_on_the_cpu(gradients), rtol=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_moves_match_on_a_gpu(cuda: ModuleType) -> None:
     gradients = gradients_of(soap.n_values)
     by_soap, by_adam = torch.ones((2, soap.n_values), device="cuda").unbind()
     soap_moves = torch_gpu_moves.SoapMoves(soap, by_soap.device)
-    adam_moves = torch_gpu_moves.AdamMoves(by_adam, BETAS)
+    adam_moves = torch_gpu_moves.AdamMoves(by_adam, BETAS, EPSILON)
     for count, gradient in enumerate(gradients, start=1):
         slope = torch.from_numpy(gradient).cuda()
         soap_knobs = slope.new_tensor(torch_gpu_moves.soap_knobs(RATE, count))

@@ -72,6 +72,17 @@ def test_what_is_found_is_far_ahead_of_a_fresh_beginning_of_the_full_size() -> N
     assert fit.cost(LAM) < 0.3 * fresh
 
 
+@pytest.mark.parametrize("halvings", [1, 3, 5])
+def test_a_search_can_begin_however_small(halvings: int) -> None:
+    budget = Budget(iterations=800)
+    clock = Clock(budget)
+    (fit,) = fits = fits_at(0, 0)
+    fresh = fit.cost(LAM)
+    beginnings(budget, clock).find(halvings, fits)
+    assert fit.cost(LAM) < fresh
+    assert clock.fraction <= 5 * 0.02 + halvings * 0.06 + 0.01
+
+
 def test_trials_are_paid_for_from_the_budget() -> None:
     budget = Budget(iterations=800)
     clock = Clock(budget)

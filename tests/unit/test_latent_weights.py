@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 
+import pytest
 import torch
 
 from inrcodec.kernels import LatentShape
@@ -51,11 +54,24 @@ def test_a_state_is_a_copy_and_brings_back_what_was_measured() -> None:
     assert fit.measure("free") == measured
 
 
-def test_a_gradient_of_weights_that_is_no_number_moves_nothing_and_is_told() -> None:
+def test_a_fit_leaves_memory_as_soon_as_nobody_needs_it() -> None:
+    gc.disable()
+    try:
+        fit = fit_of()
+        steps(fit)
+        alive = weakref.ref(fit)
+        del fit
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("leaf", ["_weights", "_latents"])
+def test_a_gradient_that_is_no_number_moves_nothing_and_is_told(leaf: str) -> None:
     fit = fit_of()
     steps(fit)
     before = fit.state()
-    hook = fit._weights.register_hook(lambda gradient: gradient * math.nan)
+    hook = getattr(fit, leaf).register_hook(lambda gradient: gradient * math.nan)
     assert not math.isfinite(sum(fit.step(moments()[0], 1e-3)))
     hook.remove()
     after = fit.state()

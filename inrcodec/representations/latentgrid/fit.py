@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,7 +46,8 @@ _SEEDS: Final = 1 << 20  # between those of trials
 _PATIENCE: Final = 0.8  # of the logarithm of bits or error
 _PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
-_MOST_CHANNELS_ON_GPU: Final = 8  # of more, a multiprocessor cannot hold the weights of the tail
+_MOST_CHANNELS_ON_GPU: Final = 8  # of more, SOAP's work on the tail takes too much shared memory
+_PROBES: Final = 4  # the last of which, on a GPU, is as quick as all that follow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,14 +70,41 @@ def fit_image(
     start: Fitted | None = None,
     watch: Watch | None = None,
 ) -> Fitted:
-    """Fit an image, from `start` or from nothing.
+    """Fit an image, from `start` or from nothing; on the CPU where a GPU has too little memory.
 
     Raises ConfigError for an image or a config that a decoder would refuse, SignalError if no state
     is finite.
     """
-    several = config.tiling(*signal.spec.grid).n_tiles > 1
-    with ThreadPoolExecutor(kernels.threads()) as pool, _torch_threads(several=several):
-        return _run(_ImageFit(signal, config, goal, budget, start=start, pool=pool), budget, watch)
+
+    def fitted_on(device: str) -> Fitted:
+        several = config.tiling(*signal.spec.grid).n_tiles > 1
+        with ThreadPoolExecutor(kernels.threads()) as pool, _torch_threads(several=several):
+            fit = _ImageFit(signal, config, goal, budget, start=start, pool=pool, device=device)
+            return _run(fit, budget, watch)
+
+    device = _device_for(signal.spec.channels)
+    try:
+        return fitted_on(device)
+    except torch.OutOfMemoryError as error:
+        if device == "cpu":
+            raise
+        if kernels.gpu_is_asked_for():
+            raise ConfigError("the GPU has too little memory for this image") from error
+    torch.cuda.empty_cache()
+    message = "the GPU has too little memory for this image; it is fitted on the CPU"
+    warnings.warn(message, stacklevel=2)
+    return fitted_on("cpu")
+
+
+def _device_for(n_channels: int) -> str:
+    """Where an image of so many channels is fitted. Raises ConfigError if that cannot be."""
+    if n_channels <= _MOST_CHANNELS_ON_GPU:
+        return kernels.device()
+    if kernels.gpu_is_asked_for():
+        raise ConfigError(
+            f"device cuda takes images of up to {_MOST_CHANNELS_ON_GPU} channels, not {n_channels}"
+        )
+    return "cpu"
 
 
 @contextmanager
@@ -126,8 +155,9 @@ class _ImageFit:
         *,
         start: Fitted | None,
         pool: ThreadPoolExecutor,
+        device: str,
     ) -> None:
-        self._pool = pool
+        self._pool, self._device = pool, device
         height, width = signal.spec.grid
         self._tiling = config.tiling(height, width) if start is None else start.model.tiling
         self._signal, self._config, self._goal = signal, config, goal
@@ -137,7 +167,6 @@ class _ImageFit:
         self._resumed = start is not None
         self._n_pixels = height * width
         self._covered = sum(tile.height * tile.width for tile in self._tiling.tiles())
-        self._device = "cpu" if signal.spec.channels > _MOST_CHANNELS_ON_GPU else kernels.device()
         self._targets = [self._target(tile).on(self._device) for tile in self._tiling.tiles()]
         self._model = self._model_of(self._size(budget)) if start is None else start.model
         states = [None] * self._tiling.n_tiles if start is None else start.states
@@ -234,7 +263,7 @@ class _ImageFit:
             return size
         tile = next(self._tiling.tiles())
         probe = self._tile_fit(tile, self._model_of(size))
-        for _ in range(2):
+        for _ in range(_PROBES):
             began = time.monotonic()
             probe.step(moment_of(0.5, resumed=False), self._goal.lam)
             seconds = time.monotonic() - began

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from threading import Lock
 from typing import Final
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from inrcodec.kernels import Soap, torch_gpu_moves
 from inrcodec.representations.latentgrid.fit_descent import (
+    ADAM_EPSILON,
     LATENT_BETAS,
     MOST_GRADIENT,
     STEP_BETAS,
@@ -31,28 +33,27 @@ from inrcodec.representations.latentgrid.schedule import Moment
 __all__ = ["GraphedDescent"]
 
 _EAGER_STEPS: Final = 2  # of a kind, before its graph is captured
+_CAPTURING: Final = Lock()  # captures of all fits use one stream
 
 
 class GraphedDescent:
     """Steps on a GPU: a `Mover`."""
 
-    def __init__(
-        self, leaves: Leaves, soap: Soap, loss_of: LossOf, random: torch.Generator
-    ) -> None:
-        self._leaves, self._loss_of, self._random = leaves, loss_of, random
+    def __init__(self, leaves: Leaves, soap: Soap, random: torch.Generator) -> None:
+        self._leaves, self._random = leaves, random
         self._knobs = _Knobs(leaves.latents.device)
         self._soap = torch_gpu_moves.SoapMoves(soap, leaves.weights.device)
-        self._latent_adam = torch_gpu_moves.AdamMoves(leaves.latents, LATENT_BETAS)
-        self._step_adam = torch_gpu_moves.AdamMoves(leaves.log2_steps, STEP_BETAS)
+        self._latent_adam = torch_gpu_moves.AdamMoves(leaves.latents, LATENT_BETAS, ADAM_EPSILON)
+        self._step_adam = torch_gpu_moves.AdamMoves(leaves.log2_steps, STEP_BETAS, ADAM_EPSILON)
         self._counts: Counter[str] = Counter()
         self._seen: Counter[Kind] = Counter()
         self._graphs: dict[Kind, torch.cuda.CUDAGraph] = {}
         self._out = torch.zeros(3, device=leaves.latents.device)
 
-    def step(self, moment: Moment, price: float) -> Measured:
+    def step(self, moment: Moment, price: float, loss_of: LossOf) -> Measured:
         kind = Kind(moment.weighing, moment.hard)
         self._knobs.set(moment, price, self._counts)
-        self._run(kind)
+        self._run(kind, loss_of)
         error, bits, fine = self._out.tolist()
         if not math.isfinite(error + bits):
             return Measured(error, error, bits)
@@ -63,36 +64,36 @@ class GraphedDescent:
         self._counts["steps"] += kind.weighing != "free"
         return Measured(error, error, bits)
 
-    def _run(self, kind: Kind) -> None:
+    def _run(self, kind: Kind, loss_of: LossOf) -> None:
         if kind in self._graphs:
             self._graphs[kind].replay()
             return
         self._seen[kind] += 1
         if self._seen[kind] <= _EAGER_STEPS:
-            self._iterate_aside(kind)
+            self._iterate_aside(kind, loss_of)
             return
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._random)
         # none runs beside another, or leaves anything in memory, so that they can share theirs
         pool = next((other.pool() for other in self._graphs.values()), None)
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            self._iterate(kind)
+        with _CAPTURING, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            self._iterate(kind, loss_of)
         self._graphs[kind] = graph
         graph.replay()
 
-    def _iterate_aside(self, kind: Kind) -> None:
+    def _iterate_aside(self, kind: Kind, loss_of: LossOf) -> None:
         """On another stream, as captures do."""
         here = torch.cuda.current_stream()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
-            self._iterate(kind)
+            self._iterate(kind, loss_of)
         here.wait_stream(aside)
 
-    def _iterate(self, kind: Kind) -> None:
+    def _iterate(self, kind: Kind, loss_of: LossOf) -> None:
         """Queue an iteration; what is measured goes to `_out`."""
         leaves, knobs = self._leaves, self._knobs
-        losses = self._loss_of(kind, knobs.softness, knobs.price)
+        losses = loss_of(kind, knobs.softness, knobs.price)
         moved = [leaves.weights]
         if not kind.hard:
             moved.append(leaves.latents)
@@ -101,10 +102,10 @@ class GraphedDescent:
         with torch.no_grad():
             of_weights, *others = torch.autograd.grad(losses.loss, moved)
             of_weights = self._clipped(of_weights)
-            measured = torch.stack([losses.error, losses.bits]).detach()
-            fine = measured.isfinite().all() & of_weights.isfinite().all()
-            self._out[:2] = measured
-            self._out[2] = fine
+            self._out[:2] = torch.stack([losses.error, losses.bits]).detach()
+            # a sum is not finite if any of its numbers is not
+            sums = [self._out[:2].sum(), *(gradient.sum() for gradient in (of_weights, *others))]
+            self._out[2] = torch.stack(sums).isfinite().all()
             flag = self._out[2:]
             self._soap.move(leaves.weights.detach(), of_weights, knobs.soap, flag)
             if not kind.hard:

@@ -40,7 +40,7 @@ class _Stretch(NamedTuple):
 
 
 _TRIAL: Final = _Stretch(160, 0.02)
-_RISE: Final = _Stretch(240, 0.03)
+_RISE: Final = _Stretch(240, 0.06)  # of all that go on at a size together
 
 
 class _Found(NamedTuple):
@@ -95,7 +95,8 @@ class Beginnings:
         self._n_pixels = _n_pixels(into)
         best = self._best(halvings, [None] * _N_TRIALS, _TRIAL, keep=halvings + 1)
         for size in range(halvings, 0, -1):
-            best = self._best(size, best, _RISE, keep=size)
+            rise = _RISE._replace(share=_RISE.share / len(best))
+            best = self._best(size, best, rise, keep=size)
         for fit, found in zip(into, best[0], strict=True):
             found.begin(fit)
 
@@ -119,7 +120,7 @@ class Beginnings:
                 own.append((fit.cost(self._lam), _Found(fit.shape, fit.state())))
         for own in ranked:
             own.sort(key=lambda pair: pair[0])
-        return [[own[place][1] for own in ranked] for place in range(keep)]
+        return [[own[place][1] for own in ranked] for place in range(min(keep, len(candidates)))]
 
     def _fit(self, fits: Sequence[TileFit], stretch: _Stretch, work: float) -> None:
         """Fit for a stretch, each iteration so much work; back to the start where it diverges."""

@@ -162,8 +162,8 @@ class TileFit:
         decays = tuple(_KNOWN_DECAY if prior and weight.of_context else 0.0 for weight in weights)
         soap = Soap(tuple(weight.shape for weight in weights), decays)
         if leaves.latents.is_cuda:
-            return GraphedDescent(leaves, soap, self._losses, self._random)
-        return Descent(leaves, soap, self._losses)
+            return GraphedDescent(leaves, soap, self._random)
+        return Descent(leaves, soap)
 
     def _marked(self, frozen: frozenset[str]) -> Tensor:
         """Which weights stay 0: whole tensors or groups, by name."""
@@ -204,7 +204,7 @@ class TileFit:
         """One step downhill; what was measured on the way, of soft latents, may be not finite."""
         if moment.weighing != "free":
             self._begin_to_weigh()
-        return self._mover.step(moment, lam / self._n_pixels)
+        return self._mover.step(moment, lam / self._n_pixels, self._losses)
 
     def _losses(self, kind: Kind, softness: Softness | Tensor, price: float | Tensor) -> Losses:
         """J at a price of a bit, of soft latents unless they are whole."""
