@@ -9,7 +9,7 @@ namespace inrcodec {
 namespace {
 
 constexpr char kOp[] = "fit_moves";
-constexpr int kAdamKnobs = 2, kSoapKnobs = 4;
+constexpr int kAdamScalars = 2, kSoapScalars = 4;
 
 // An array on the GPU `device`.
 template <typename NdArray>
@@ -26,7 +26,7 @@ int check_values(const Array& values) {
 }
 
 void adam_on_gpu(const Output& values, const Input& gradient, const Output& mean,
-                 const Output& square, const Input& knobs, const Input& fine, float mean_share,
+                 const Output& square, const Input& scalars, const Input& finite, float mean_share,
                  float square_share, float epsilon, uintptr_t stream) {
     const Array moved = describe("values", values);
     const int device = check_values(moved);
@@ -36,8 +36,8 @@ void adam_on_gpu(const Output& values, const Input& gradient, const Output& mean
     call.gradient = check_move_array("gradient", gradient, call.n_values, device);
     call.mean = check_move_array("mean", mean, call.n_values, device);
     call.square = check_move_array("square", square, call.n_values, device);
-    call.knobs = check_move_array("knobs", knobs, kAdamKnobs, device);
-    call.fine = check_move_array("fine", fine, 1, device);
+    call.scalars = check_move_array("scalars", scalars, kAdamScalars, device);
+    call.finite = check_move_array("finite", finite, 1, device);
     call.mean_share = mean_share;
     call.square_share = square_share;
     call.epsilon = epsilon;
@@ -46,7 +46,7 @@ void adam_on_gpu(const Output& values, const Input& gradient, const Output& mean
 }
 
 void soap_on_gpu(const Output& values, const Input& gradient, const Output& state,
-                 const Input& knobs, const Input& fine, const std::vector<Sizes>& shapes,
+                 const Input& scalars, const Input& finite, const std::vector<Sizes>& shapes,
                  const std::vector<float>& decays, uintptr_t stream) {
     const std::vector<SoapTensor> tensors = check_soap_tensors(shapes, decays);
     const int n_tensors = static_cast<int>(tensors.size());
@@ -58,10 +58,10 @@ void soap_on_gpu(const Output& values, const Input& gradient, const Output& stat
     call.parameters = check_move_array("values", values, n_values, device);
     call.gradient = check_move_array("gradient", gradient, n_values, device);
     call.state = check_move_array("state", state, count_soap_state(tensors), device);
-    const float* numbers = check_move_array("knobs", knobs, kSoapKnobs, device);
-    const float* is_fine = check_move_array("fine", fine, 1, device);
+    const float* numbers = check_move_array("scalars", scalars, kSoapScalars, device);
+    const float* is_finite = check_move_array("finite", finite, 1, device);
     const nb::gil_scoped_release released;
-    soap_step_cuda(tensors.data(), n_tensors, call, numbers, is_fine, {device, stream});
+    soap_step_cuda(tensors.data(), n_tensors, call, numbers, is_finite, {device, stream});
 }
 
 }  // namespace
@@ -69,9 +69,9 @@ void soap_on_gpu(const Output& values, const Input& gradient, const Output& stat
 // clang-format off
 void register_fit_moves(nb::module_& module) {
     using nb::literals::operator""_a;
-    module.def("adam_step_cuda", &adam_on_gpu, "values"_a, "gradient"_a, "mean"_a, "square"_a, "knobs"_a,
-          "fine"_a, "mean_share"_a, "square_share"_a, "epsilon"_a, "stream"_a);
-    module.def("soap_step_cuda", &soap_on_gpu, "values"_a, "gradient"_a, "state"_a, "knobs"_a, "fine"_a,
+    module.def("adam_step_cuda", &adam_on_gpu, "values"_a, "gradient"_a, "mean"_a, "square"_a, "scalars"_a,
+          "finite"_a, "mean_share"_a, "square_share"_a, "epsilon"_a, "stream"_a);
+    module.def("soap_step_cuda", &soap_on_gpu, "values"_a, "gradient"_a, "state"_a, "scalars"_a, "finite"_a,
           "shapes"_a, "decays"_a, "stream"_a);
 }
 // clang-format on

@@ -155,12 +155,12 @@ void cost_on_gpu(const Input& latents, const Input& parameters, const Sizes& gri
     latent_cost_cuda(shape, call, {device, stream});
 }
 
-void soft_on_gpu(const Input& units, const Input& noise, const Input& knobs, const Output& out,
+void soft_on_gpu(const Input& units, const Input& noise, const Input& scalars, const Output& out,
                  const Output& slopes, uintptr_t stream) {
     const int device = check_gpu(units);
     SoftCall call;
     check_softening(units, noise, out, slopes, device, call);
-    call.knobs = check_fit_array("knobs", knobs, 4, device);
+    call.scalars = check_fit_array("scalars", scalars, 4, device);
     const nb::gil_scoped_release released;
     soften_latents_cuda(call, {device, stream});
 }
@@ -215,7 +215,7 @@ void register_latent_fit(nb::module_& module) {
     module.def("latent_kept_cuda", &kept_on_gpu, "grids"_a, "neighbours"_a, "widths"_a);
     module.def("latent_cost_cuda", &cost_on_gpu, "latents"_a, "parameters"_a, "grids"_a, "neighbours"_a,
           "widths"_a, "latents_gradient"_a, "parameters_gradient"_a, "bits"_a, "scratch"_a, "stream"_a);
-    module.def("soft_latents_cuda", &soft_on_gpu, "units"_a, "noise"_a, "knobs"_a, "out"_a, "slopes"_a,
+    module.def("soft_latents_cuda", &soft_on_gpu, "units"_a, "noise"_a, "scalars"_a, "out"_a, "slopes"_a,
           "stream"_a);
     module.def("latent_pixels_cuda", &pixels_on_gpu, "latents"_a, "parameters"_a, "grids"_a,
           "neighbours"_a, "widths"_a, "kept"_a, "pixels"_a, "stream"_a);

@@ -40,6 +40,7 @@ def report() -> dict[str, object]:
         "threads": _threads(),
         **_instruction_sets(module),
         **_cuda(module),
+        "gpu_problem": dispatch.gpu_problem(),
         "tinycudann": util.find_spec("tinycudann") is not None,
     }
 

@@ -61,7 +61,7 @@ def origin(rows: Sequence[CsvRow]) -> Iterator[str]:
         words += [f"at most {budget.seconds:g} s"] if budget.seconds else []
         limits.append(" and ".join(words))
     yield (
-        f"{len(rows)} files: {sides}{all_of('file')}. An encode has {', '.join(limits)} and"
+        f"{len(rows)} encodes: {sides}{all_of('file')}. An encode has {', '.join(limits)} and"
         f" {all_of('threads')} threads. Measured {days} at commit {all_of('commit')};"
         f" {all_of('machine')}."
     )

@@ -70,7 +70,7 @@ struct SoftCall {
     float* out = nullptr;
     float* slopes = nullptr;
     float gain = 1.0f, noise_scale = 0.0f, steepness = 1.0f, height = 1.0f;
-    const float* knobs = nullptr;  // on a GPU: [4], these four numbers
+    const float* scalars = nullptr;  // on a GPU: [4], these four numbers
 };
 
 // Arguments are checked already (common/latent_fit_checks.h). The same bits for any number of
@@ -102,7 +102,7 @@ int64_t pixels_scratch_cuda(const FitShape& shape);
 void latent_pixels_cuda(const FitShape& shape, const FitPixelsCall& call, Stream stream);
 void latent_pixels_gradients_cuda(const FitShape& shape, const FitPixelsCall& call, Stream stream);
 
-// `call.knobs`: on the GPU.
+// `call.scalars`: on the GPU.
 void soften_latents_cuda(const SoftCall& call, Stream stream);
 #endif
 

@@ -1,7 +1,7 @@
 // Products of small matrices, and the bases of SOAP (soap.h), by a team of threads.
 //
-// A Team has rank(), size(), sync(), all(bool), and kWidth: how many neighbouring results one thread
-// finds together. Each sum is taken by one thread in one order, so results do not depend on size().
+// A Team has rank(), size(), sync(), and kWidth: how many neighbouring results one thread finds together;
+// for soap_accepts, all(bool) as well. Each sum is taken by one thread in one order, so results do not depend on size().
 #pragma once
 
 #include <math.h>

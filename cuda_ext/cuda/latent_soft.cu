@@ -20,10 +20,10 @@ __device__ float soften(float& x, float steepness, float height) {
 __global__ void soften_all(const SoftCall call) {
     const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
     if (i >= call.n_values) return;
-    const float gain = call.knobs[0], steepness = call.knobs[2], height = call.knobs[3];
+    const float gain = call.scalars[0], steepness = call.scalars[2], height = call.scalars[3];
     float x = call.units[i] * gain;
     float slope = soften(x, steepness, height) * gain;
-    x += call.noise[i] * call.knobs[1];
+    x += call.noise[i] * call.scalars[1];
     slope *= soften(x, steepness, height);
     call.out[i] = x;
     call.slopes[i] = slope;

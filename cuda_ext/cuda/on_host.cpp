@@ -76,10 +76,10 @@ void cuda_latent_pixels_gradients(const int64_t* numbers, const float* gradient,
     inrcodec::latent_pixels_gradients_cuda(shape, call, {0, 0});
 }
 
-void cuda_soft_latents(int64_t n_values, const float* units, const float* noise, const float* knobs,
-                       float* out, float* slopes) {
+void cuda_soft_latents(int64_t n_values, const float* units, const float* noise,
+                       const float* scalars, float* out, float* slopes) {
     inrcodec::SoftCall call;
-    call.knobs = knobs;
+    call.scalars = scalars;
     call.n_values = n_values;
     call.units = units;
     call.noise = noise;
@@ -89,7 +89,7 @@ void cuda_soft_latents(int64_t n_values, const float* units, const float* noise,
 }
 
 void cuda_adam_step(int64_t n_values, float* values, const float* gradient, float* mean,
-                    float* square, const float* knobs, const float* fine, double mean_share,
+                    float* square, const float* scalars, const float* finite, double mean_share,
                     double square_share, double epsilon) {
     inrcodec::AdamCall call;
     call.n_values = n_values;
@@ -97,8 +97,8 @@ void cuda_adam_step(int64_t n_values, float* values, const float* gradient, floa
     call.gradient = gradient;
     call.mean = mean;
     call.square = square;
-    call.knobs = knobs;
-    call.fine = fine;
+    call.scalars = scalars;
+    call.finite = finite;
     call.mean_share = static_cast<float>(mean_share);
     call.square_share = static_cast<float>(square_share);
     call.epsilon = static_cast<float>(epsilon);
@@ -107,7 +107,8 @@ void cuda_adam_step(int64_t n_values, float* values, const float* gradient, floa
 
 // `shapes`: rows and columns of each tensor.
 void cuda_soap_step(int64_t n_tensors, const int64_t* shapes, const float* decays, float* values,
-                    const float* gradient, float* state, const float* knobs, const float* fine) {
+                    const float* gradient, float* state, const float* scalars,
+                    const float* finite) {
     std::vector<std::vector<int64_t>> all;
     for (int64_t i = 0; i < n_tensors; ++i) all.push_back({shapes[2 * i], shapes[2 * i + 1]});
     const auto tensors =
@@ -116,7 +117,7 @@ void cuda_soap_step(int64_t n_tensors, const int64_t* shapes, const float* decay
     call.parameters = values;
     call.gradient = gradient;
     call.state = state;
-    inrcodec::soap_step_cuda(tensors.data(), static_cast<int>(n_tensors), call, knobs, fine,
+    inrcodec::soap_step_cuda(tensors.data(), static_cast<int>(n_tensors), call, scalars, finite,
                              {0, 0});
 }
 }

@@ -152,7 +152,7 @@ def soft_latents(
 ) -> torch.Tensor:
     """The latents [n] of `units` [n] as a fit sees them: rounded softly, with `noise` [n], normal,
     and rounded softly again. Differentiable in the units; float32 runs natively where that is
-    built, on a GPU too, where `softness` may lie as `torch_gpu_moves.soft_knobs`, [4]."""
+    built, on a GPU too, where `softness` may lie as `torch_gpu_moves.soft_scalars`, [4]."""
     from inrcodec.kernels import torch_latent_fit  # imports torch
 
     return torch_latent_fit.soft_latents(units, noise, softness)

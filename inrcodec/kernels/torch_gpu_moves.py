@@ -14,22 +14,22 @@ from inrcodec.kernels import native
 from inrcodec.kernels.pyramid import Softness
 from inrcodec.kernels.soap import SOAP_BETAS, SOAP_PERIOD, Soap
 
-__all__ = ["AdamMoves", "SoapMoves", "adam_knobs", "soap_knobs", "soft_knobs"]
+__all__ = ["AdamMoves", "SoapMoves", "adam_scalars", "soap_scalars", "soft_scalars"]
 
 
-def soft_knobs(softness: Softness) -> tuple[float, float, float, float]:
+def soft_scalars(softness: Softness) -> tuple[float, float, float, float]:
     """What `soft_latents` wants on a GPU, as a tensor [4]."""
     gain, noise, temperature = softness
     return gain, noise, 1.0 / temperature, 0.5 / math.tanh(0.5 / temperature)
 
 
-def adam_knobs(rate: float, betas: tuple[float, float], count: int) -> tuple[float, float]:
+def adam_scalars(rate: float, betas: tuple[float, float], count: int) -> tuple[float, float]:
     """What `AdamMoves.move` wants at step `count`, from 1 on, as a tensor [2]."""
     of_mean, of_square = (1.0 - beta**count for beta in betas)
     return rate / of_mean, 1.0 / math.sqrt(of_square)
 
 
-def soap_knobs(rate: float, count: int) -> tuple[float, float, float, float]:
+def soap_scalars(rate: float, count: int) -> tuple[float, float, float, float]:
     """What `SoapMoves.move` wants at step `count`, from 1 on, as a tensor [4]."""
     if count == 1:
         return 0.0, rate, 1.0, 0.0
@@ -45,10 +45,10 @@ class AdamMoves:
         self._mean, self._square = torch.zeros_like(values), torch.zeros_like(values)
         self._options = (*(1.0 - beta for beta in betas), epsilon)
 
-    def move(self, gradient: Tensor, knobs: Tensor, fine: Tensor) -> None:
-        """Queue a step by `gradient` [n]; where `fine` [1] is 0 nothing changes."""
+    def move(self, gradient: Tensor, scalars: Tensor, finite: Tensor) -> None:
+        """Queue a step by `gradient` [n]; where `finite` [1] is 0 nothing changes."""
         arrays = self._values, gradient.contiguous(), self._mean, self._square
-        native.queue_on_gpu("adam_step", self._values, *arrays, knobs, fine, *self._options)
+        native.queue_on_gpu("adam_step", self._values, *arrays, scalars, finite, *self._options)
 
 
 class SoapMoves:
@@ -57,8 +57,8 @@ class SoapMoves:
     def __init__(self, soap: Soap, device: torch.device) -> None:
         self._soap, self._state = soap, torch.zeros(soap.n_state, device=device)
 
-    def move(self, values: Tensor, gradient: Tensor, knobs: Tensor, fine: Tensor) -> None:
-        """Queue a step of `values` [n] by `gradient` [n]; where `fine` [1] is 0 nothing changes."""
+    def move(self, values: Tensor, gradient: Tensor, scalars: Tensor, finite: Tensor) -> None:
+        """Queue a step of `values` [n] by `gradient` [n]; where `finite` is 0 nothing changes."""
         arrays = values, gradient.contiguous(), self._state
-        options = knobs, fine, self._soap.shapes, self._soap.decays
+        options = scalars, finite, self._soap.shapes, self._soap.decays
         native.queue_on_gpu("soap_step", values, *arrays, *options)

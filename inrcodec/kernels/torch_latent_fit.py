@@ -42,7 +42,7 @@ def soft_latents(units: Tensor, noise: Tensor, softness: Softness | Tensor) -> T
         if not _is_native(units, noise):
             return torch_latent.soft_latents(units, noise, softness)
         if units.is_cuda:
-            softness = units.new_tensor(torch_gpu_moves.soft_knobs(softness))
+            softness = units.new_tensor(torch_gpu_moves.soft_scalars(softness))
     latents: Tensor = _Soft.apply(units, noise, softness)  # type: ignore[no-untyped-call]
     return latents
 

@@ -74,9 +74,9 @@ def test_adam_matches_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
     values, mean, square = np.ones(700, np.float32), *np.zeros((2, 700), np.float32)
     options = [ctypes.c_double(option) for option in (*(1.0 - beta for beta in BETAS), EPSILON)]
     for count, gradient in enumerate(gradients, start=1):
-        for fine in (0.0, 1.0):  # the first of which does nothing
-            knobs = floats(*torch_gpu_moves.adam_knobs(RATE, BETAS, count))
-            arrays = (values, gradient, mean, square, knobs, floats(fine))
+        for finite in (0.0, 1.0):  # the first of which does nothing
+            scalars = floats(*torch_gpu_moves.adam_scalars(RATE, BETAS, count))
+            arrays = (values, gradient, mean, square, scalars, floats(finite))
             cuda_on_host.cuda_adam_step(ctypes.c_int64(700), *map(pointer, arrays), *options)
     np.testing.assert_allclose(values, by_adam_on_the_cpu(gradients), rtol=1e-5)
 
@@ -86,9 +86,9 @@ def test_soap_matches_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
     shapes = np.array(SHAPES, np.int64)
     values, state = np.ones(soap.n_values, np.float32), np.zeros(soap.n_state, np.float32)
     for count, gradient in enumerate(gradients_of(soap.n_values), start=1):
-        knobs = floats(*torch_gpu_moves.soap_knobs(RATE, count))
-        for fine in (0.0, 1.0):
-            arrays = (floats(*soap.decays), values, gradient, state, knobs, floats(fine))
+        scalars = floats(*torch_gpu_moves.soap_scalars(RATE, count))
+        for finite in (0.0, 1.0):
+            arrays = (floats(*soap.decays), values, gradient, state, scalars, floats(finite))
             pointers = map(pointer, (shapes, *arrays))
             cuda_on_host.cuda_soap_step(ctypes.c_int64(len(SHAPES)), *pointers)
     expected, _ = by_soap_on_the_cpu()
@@ -97,18 +97,18 @@ def test_soap_matches_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
 
 def test_moves_match_on_a_gpu(cuda: ModuleType) -> None:
     assert cuda.cuda_runtime
-    soap, fine = soap_of_shapes(), torch.ones(1, device="cuda")
+    soap, finite = soap_of_shapes(), torch.ones(1, device="cuda")
     gradients = gradients_of(soap.n_values)
     by_soap, by_adam = torch.ones((2, soap.n_values), device="cuda").unbind()
     soap_moves = torch_gpu_moves.SoapMoves(soap, by_soap.device)
     adam_moves = torch_gpu_moves.AdamMoves(by_adam, BETAS, EPSILON)
     for count, gradient in enumerate(gradients, start=1):
         slope = torch.from_numpy(gradient).cuda()
-        soap_knobs = slope.new_tensor(torch_gpu_moves.soap_knobs(RATE, count))
-        adam_knobs = slope.new_tensor(torch_gpu_moves.adam_knobs(RATE, BETAS, count))
-        for flag in (0.0 * fine, fine):
-            soap_moves.move(by_soap, slope, soap_knobs, flag)
-            adam_moves.move(slope, adam_knobs, flag)
+        soap_scalars = slope.new_tensor(torch_gpu_moves.soap_scalars(RATE, count))
+        adam_scalars = slope.new_tensor(torch_gpu_moves.adam_scalars(RATE, BETAS, count))
+        for flag in (0.0 * finite, finite):
+            soap_moves.move(by_soap, slope, soap_scalars, flag)
+            adam_moves.move(slope, adam_scalars, flag)
     expected, _ = by_soap_on_the_cpu()
     np.testing.assert_allclose(by_soap.cpu().numpy(), expected, rtol=1e-4)
     np.testing.assert_allclose(by_adam.cpu().numpy(), by_adam_on_the_cpu(gradients), rtol=1e-5)

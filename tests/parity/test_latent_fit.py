@@ -206,8 +206,8 @@ def test_cuda_soft_latents_match_on_the_host(cuda_on_host: ctypes.CDLL) -> None:
     rng = np.random.default_rng(5)
     units, noise = rng.standard_normal((2, 1000)).astype(np.float32)
     out, slopes = np.full((2, 1000), np.nan, np.float32)
-    knobs = np.array(torch_gpu_moves.soft_knobs(Softness(16.0, 0.2, 0.08)), np.float32)
-    arrays = [pointer(array) for array in (units, noise, knobs, out, slopes)]
+    scalars = np.array(torch_gpu_moves.soft_scalars(Softness(16.0, 0.2, 0.08)), np.float32)
+    arrays = [pointer(array) for array in (units, noise, scalars, out, slopes)]
     cuda_on_host.cuda_soft_latents(ctypes.c_int64(1000), *arrays)
     wide = torch.from_numpy(units.astype(float)).requires_grad_()
     expected = torch_latent.soft_latents(

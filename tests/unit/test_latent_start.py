@@ -17,7 +17,7 @@ from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.fit_descent import Measured
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
 from inrcodec.representations.latentgrid.fit_tile import Target, TileFit
-from inrcodec.representations.latentgrid.schedule import dearness, moment_of
+from inrcodec.representations.latentgrid.schedule import lambda_factor, moment_of
 
 SIDE, LAM = 64, 1e-3
 
@@ -166,10 +166,10 @@ def test_weights_that_are_no_numbers_are_measured_as_such() -> None:
     assert not math.isfinite(sum(fit.measure()))
 
 
-def test_bits_are_dear_at_first_the_more_so_the_cheaper_they_end() -> None:
-    assert dearness(0.0, 1e-3) == dearness(0.0, 1e-4) == 4.0
-    assert 1.0 < dearness(0.0, 4e-3) < 4.0
-    assert dearness(0.0, 0.02) == dearness(0.0, 0.1) == dearness(0.0, 0.0) == 1.0
-    course = [dearness(fraction / 20, 1e-3) for fraction in range(21)]
+def test_lambda_falls_to_what_is_asked_for_the_further_the_lower_that_is() -> None:
+    assert lambda_factor(0.0, 1e-3) == lambda_factor(0.0, 1e-4) == 4.0
+    assert 1.0 < lambda_factor(0.0, 4e-3) < 4.0
+    assert lambda_factor(0.0, 0.02) == lambda_factor(0.0, 0.1) == lambda_factor(0.0, 0.0) == 1.0
+    course = [lambda_factor(fraction / 20, 1e-3) for fraction in range(21)]
     assert course == sorted(course, reverse=True)
-    assert dearness(0.4, 1e-3) == dearness(1.0, 1e-3) == 1.0
+    assert lambda_factor(0.4, 1e-3) == lambda_factor(1.0, 1e-3) == 1.0

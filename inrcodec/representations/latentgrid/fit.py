@@ -30,7 +30,12 @@ from inrcodec.representations.latentgrid.fit_descent import Measured
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
 from inrcodec.representations.latentgrid.fit_tile import Target, TileFit, TileState
 from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
-from inrcodec.representations.latentgrid.schedule import DEAR_UNTIL, Moment, dearness, moment_of
+from inrcodec.representations.latentgrid.schedule import (
+    LAMBDA_FALLS_UNTIL,
+    Moment,
+    lambda_factor,
+    moment_of,
+)
 from inrcodec.representations.latentgrid.tiling import Tile
 from inrcodec.representations.output import CHANNEL_UNIT, OutputScale, blocks_of
 from inrcodec.representations.price import Price
@@ -182,7 +187,7 @@ class _ImageFit:
             first=first,
             patience=0.0 if self._resumed else _PATIENCE,
             pace=_PACE,
-            since=0.1 if self._resumed else DEAR_UNTIL,
+            since=0.1 if self._resumed else LAMBDA_FALLS_UNTIL,
         )
         self._best: tuple[Measured, list[TileState]] | None = None
         self._safe = [fit.state() for fit in self._fits]
@@ -298,7 +303,7 @@ class _ImageFit:
         """One step of every tile; goes back to what was safe, more slowly, if one diverges."""
         moment, lam = self._moment(fraction), self._price.lam
         if not self._resumed:
-            lam *= dearness(fraction, lam)
+            lam *= lambda_factor(fraction, lam)
         measured = self._all(lambda fit: fit.step(moment, lam))
         if not math.isfinite(sum(measured)):
             self._slowdown /= 2.0

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from inrcodec.kernels import Soap, torch_gpu_moves
 from inrcodec.representations.latentgrid.fit_descent import (
-    ADAM_EPSILON,
     LATENT_BETAS,
+    LATENT_EPSILON,
     MOST_GRADIENT,
     STEP_BETAS,
+    STEP_EPSILON,
     STEP_RATE,
     UNKNOWN,
     Kind,
@@ -41,10 +42,10 @@ class GraphedDescent:
 
     def __init__(self, leaves: Leaves, soap: Soap, random: torch.Generator) -> None:
         self._leaves, self._random = leaves, random
-        self._knobs = _Knobs(leaves.latents.device)
+        self._scalars = _Scalars(leaves.latents.device)
         self._soap = torch_gpu_moves.SoapMoves(soap, leaves.weights.device)
-        self._latent_adam = torch_gpu_moves.AdamMoves(leaves.latents, LATENT_BETAS, ADAM_EPSILON)
-        self._step_adam = torch_gpu_moves.AdamMoves(leaves.log2_steps, STEP_BETAS, ADAM_EPSILON)
+        self._latent_adam = torch_gpu_moves.AdamMoves(leaves.latents, LATENT_BETAS, LATENT_EPSILON)
+        self._step_adam = torch_gpu_moves.AdamMoves(leaves.log2_steps, STEP_BETAS, STEP_EPSILON)
         self._counts: Counter[str] = Counter()
         self._seen: Counter[Kind] = Counter()
         self._graphs: dict[Kind, torch.cuda.CUDAGraph] = {}
@@ -52,12 +53,12 @@ class GraphedDescent:
 
     def step(self, moment: Moment, price: float, loss_of: LossOf) -> Measured:
         kind = Kind(moment.weighing, moment.hard)
-        self._knobs.set(moment, price, self._counts)
+        self._scalars.set(moment, price, self._counts)
         self._run(kind, loss_of)
-        error, bits, fine = self._out.tolist()
+        error, bits, finite = self._out.tolist()
         if not math.isfinite(error + bits):
             return Measured(error, error, bits)
-        if not fine:
+        if not finite:
             return UNKNOWN
         self._counts["weights"] += 1
         self._counts["latents"] += not kind.hard
@@ -92,8 +93,8 @@ class GraphedDescent:
 
     def _iterate(self, kind: Kind, loss_of: LossOf) -> None:
         """Queue an iteration; what is measured goes to `_out`."""
-        leaves, knobs = self._leaves, self._knobs
-        losses = loss_of(kind, knobs.softness, knobs.price)
+        leaves, scalars = self._leaves, self._scalars
+        losses = loss_of(kind, scalars.softness, scalars.price)
         moved = [leaves.weights]
         if not kind.hard:
             moved.append(leaves.latents)
@@ -107,12 +108,12 @@ class GraphedDescent:
             sums = [self._out[:2].sum(), *(gradient.sum() for gradient in (of_weights, *others))]
             self._out[2] = torch.stack(sums).isfinite().all()
             flag = self._out[2:]
-            self._soap.move(leaves.weights.detach(), of_weights, knobs.soap, flag)
+            self._soap.move(leaves.weights.detach(), of_weights, scalars.soap, flag)
             if not kind.hard:
                 gradient = others.pop(0)
-                self._latent_adam.move(gradient, knobs.latents, flag)
+                self._latent_adam.move(gradient, scalars.latents, flag)
             if kind.weighing != "free":
-                self._step_adam.move(others.pop(0), knobs.steps, flag)
+                self._step_adam.move(others.pop(0), scalars.steps, flag)
 
     def _clipped(self, gradient: Tensor) -> Tensor:
         if self._leaves.frozen is not None:
@@ -122,7 +123,7 @@ class GraphedDescent:
         return gradient * scale
 
 
-class _Knobs:
+class _Scalars:
     """What changes from step to step, in the memory of the GPU."""
 
     def __init__(self, device: torch.device) -> None:
@@ -138,11 +139,11 @@ class _Knobs:
         if moment.hard:
             softness = softness._replace(temperature=1.0)
         values = [
-            *torch_gpu_moves.soft_knobs(softness),
+            *torch_gpu_moves.soft_scalars(softness),
             price,
-            *torch_gpu_moves.adam_knobs(moment.rate, LATENT_BETAS, counts["latents"] + 1),
-            *torch_gpu_moves.adam_knobs(STEP_RATE, STEP_BETAS, counts["steps"] + 1),
-            *torch_gpu_moves.soap_knobs(moment.rate, counts["weights"] + 1),
+            *torch_gpu_moves.adam_scalars(moment.rate, LATENT_BETAS, counts["latents"] + 1),
+            *torch_gpu_moves.adam_scalars(STEP_RATE, STEP_BETAS, counts["steps"] + 1),
+            *torch_gpu_moves.soap_scalars(moment.rate, counts["weights"] + 1),
         ]
         self._host.copy_(torch.tensor(values))
         self._all.copy_(self._host, non_blocking=True)

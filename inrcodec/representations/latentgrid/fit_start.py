@@ -22,7 +22,7 @@ from inrcodec.representations.base import Budget
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.fit_descent import Measured
 from inrcodec.representations.latentgrid.fit_tile import TileFit, TileState
-from inrcodec.representations.latentgrid.schedule import Moment, dearness, trial_moment
+from inrcodec.representations.latentgrid.schedule import Moment, lambda_factor, trial_moment
 
 __all__ = ["Beginnings", "n_halvings"]
 
@@ -84,7 +84,7 @@ class Beginnings:
     ) -> None:
         self._fits_at, self._each, self._tell = fits_at, each, tell
         self._lam, self._budget, self._clock = lam, budget, clock
-        self._dear = lam * dearness(0.0, lam)
+        self._first_lam = lam * lambda_factor(0.0, lam)
 
     def find(self, halvings: int, into: Sequence[TileFit]) -> None:
         """Put the best states that are found into fits of full size, if there is time to try."""
@@ -132,7 +132,7 @@ class Beginnings:
             if spent >= 1.0 or fraction >= 1.0 or self._budget.cancelled:
                 break
             moment = trial_moment(max(spent, number / stretch.iterations))
-            self._each(partial(_step, moment=moment, lam=self._dear), fits)
+            self._each(partial(_step, moment=moment, lam=self._first_lam), fits)
             self._clock.trials += work
             self._tell()
         for fit, state in zip(fits, safe, strict=True):
