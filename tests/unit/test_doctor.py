@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inrcodec import doctor, kernels
+from inrcodec.kernels import dispatch
 
 
 def test_the_report_is_plain_and_names_backend_threads_and_packages() -> None:
@@ -40,10 +41,11 @@ def test_native_code_is_described_or_its_absence_explained() -> None:
 
 
 @pytest.mark.usefixtures("_backend_is_put_back")
-def test_choosing_the_reference_changes_the_backend_and_nothing_else() -> None:
+def test_choosing_the_reference_changes_the_backend_and_with_it_the_use_of_a_gpu() -> None:
     before = doctor.report()
     kernels.set_backend("torch")
-    assert doctor.report() == {**before, "backend": "torch"}
+    problem = dispatch.native_problem() or "native code is not chosen"
+    assert doctor.report() == {**before, "backend": "torch", "gpu_problem": problem}
 
 
 def test_the_text_has_one_line_per_field() -> None:
