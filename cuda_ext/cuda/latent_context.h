@@ -31,13 +31,6 @@ struct Shared {
         slopes = take(used, kTile * 4);
         size = used;
     }
-
-  private:
-    __host__ __device__ static int take(int& used, int count) {
-        const int at = used;
-        used += count;
-        return at;
-    }
 };
 
 // Weights of a layer [n, n] with its input added, biases as the last column, and the same transposed.

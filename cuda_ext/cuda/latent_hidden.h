@@ -37,13 +37,6 @@ struct Shared {
         ends = take(used, kTile * c_stride);
         size = used;
     }
-
-  private:
-    __host__ __device__ static int take(int& used, int count) {
-        const int at = used;
-        used += count;
-        return at;
-    }
 };
 
 // [n_rows, n_columns] of zeros but for the first rows and columns of `from`, and `last` behind them.

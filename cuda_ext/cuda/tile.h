@@ -25,6 +25,13 @@ __host__ __device__ constexpr int tile_stride(int n) {
     return padded4(n) % 8 == 0 ? padded4(n) + 4 : padded4(n);
 }
 
+// The offset of the next `count` floats of what a block shares.
+__host__ __device__ inline int take(int& used, int count) {
+    const int at = used;
+    used += count;
+    return at;
+}
+
 __device__ inline float4 load4(const float* at) {
     return *reinterpret_cast<const float4*>(at);
 }

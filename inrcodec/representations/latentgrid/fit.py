@@ -52,7 +52,7 @@ _PATIENCE: Final = 0.8  # of the logarithm of bits or error
 _PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
 _MOST_CHANNELS_ON_GPU: Final = 8  # of more, SOAP's work on the tail takes too much shared memory
-_PROBES: Final = 4  # the last of which, on a GPU, is as quick as all that follow
+_PROBES: Final = {"cpu": 2, "cuda": 4}  # of which the last is as quick as all that follow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,7 +268,7 @@ class _ImageFit:
             return size
         tile = next(self._tiling.tiles())
         probe = self._tile_fit(tile, self._model_of(size))
-        for _ in range(_PROBES):
+        for _ in range(_PROBES[self._device]):
             began = time.monotonic()
             probe.step(moment_of(0.5, resumed=False), self._goal.lam)
             seconds = time.monotonic() - began

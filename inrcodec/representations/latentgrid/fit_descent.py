@@ -41,7 +41,7 @@ large image is 1e-9. With the usual 1e-8, J of kodim03 came out 4 % higher at a 
 
 STEP_EPSILON: Final = 1e-8
 """The same for steps: above the gradient of a group of few weights, which is mostly noise. With
-1e-15, J of kodim03 came out 4 % higher."""
+1e-15 for these and for latents, J of kodim03 came out 3 % higher than with both as they are."""
 
 MOST_GRADIENT: Final = 0.1
 """The longest gradient of all weights; a longer one is scaled to it."""
