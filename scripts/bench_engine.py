@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,9 @@ from torch import Tensor
 from inrcodec import kernels
 from inrcodec.kernels import SIZES, LatentShape, torch_latent
 from inrcodec.representations.latentgrid.config import MACS
-from inrcodec.representations.latentgrid.fit_tile import Target, TileFit
+from inrcodec.representations.latentgrid.fit_graphs import own_stream
+from inrcodec.representations.latentgrid.fit_target import Target
+from inrcodec.representations.latentgrid.fit_tile import TileFit
 from inrcodec.representations.latentgrid.schedule import moment_of
 
 PARTS = ("context", "pixels", "iteration")
@@ -90,7 +93,9 @@ def main() -> None:
                     and (part, engine, str(width), str(height), str(macs), str(kernels.threads()))
                     not in done
                 ]
-                times = measure(part, wanted, shape, options.seconds)
+                on_gpu = any(device_of(engine) == "cuda" for engine in wanted)
+                with own_stream() if on_gpu else nullcontext():
+                    times = measure(part, wanted, shape, options.seconds)
                 for row in rows_of(part, shape, times, origin):
                     append(options.rows, row)
                     print(part, row.engine, extent, macs, f"{row.ms:.2f} ms", flush=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inrcodec.representations.base import Step, Watch
 
-__all__ = ["format_bytes", "format_seconds", "watching"]
+__all__ = ["format_bytes", "format_seconds", "hidden_bars", "watching"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 _FRACTION_OF_A_GUESS = 0.01  # before that the pace says nothing of the time left
@@ -24,7 +25,7 @@ def watching(name: str, *, quiet: bool) -> Iterator[Watch | None]:
     if quiet:
         yield None
     elif sys.stderr.isatty():
-        with _bar(name) as watch:
+        with _BARS.bar(name) as watch:
             yield watch
     else:
         yield _lines(name)
@@ -74,22 +75,72 @@ def _lines(name: str) -> Watch:
     return watch
 
 
-@contextmanager
-def _bar(name: str) -> Iterator[Watch]:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+class _Bars:
+    """The bars of all fits that go on, one below the other; no two may be shown by themselves."""
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[state]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(escape(name), total=1.0, state="")
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._shown: Any = None  # rich is imported when there is something to show
+        self._n_tasks = 0
+
+    @contextmanager
+    def bar(self, name: str) -> Iterator[Watch]:
+        from rich.markup import escape
+
+        with self._lock:
+            if self._shown is None:
+                self._shown = _new_progress()
+                self._shown.start()
+            self._n_tasks += 1
+            progress = self._shown
+            task = progress.add_task(escape(name), total=1.0, state="")
 
         def watch(step: Step) -> None:
             progress.update(task, completed=step.fraction, state=_state(step))
 
-        yield watch
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                progress.remove_task(task)
+                self._n_tasks -= 1
+                if self._n_tasks == 0:
+                    progress.stop()
+                    self._shown = None
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        with self._lock:
+            if self._shown is not None:
+                self._shown.stop()
+            try:
+                yield
+            finally:
+                if self._shown is not None:
+                    self._shown.start()
+
+
+_BARS = _Bars()
+
+
+@contextmanager
+def hidden_bars() -> Iterator[None]:
+    """Inside, no bar is on the terminal, so that a line can be written there."""
+    with _BARS.hidden():
+        yield
+
+
+def _new_progress() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[state]}"),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

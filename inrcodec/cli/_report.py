@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import math
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
-from inrcodec.cli._interrupt import EXIT_INTERRUPTED
+from inrcodec.cli._interrupt import EXIT_INTERRUPTED, ending_fit
+from inrcodec.cli._progress import hidden_bars
 from inrcodec.errors import InrcodecError
 
-__all__ = ["EXIT_FAILED", "Report", "fail", "first_failure", "one_line_warnings", "say"]
+__all__ = [
+    "EXIT_FAILED",
+    "Report",
+    "fail",
+    "first_failure",
+    "first_failure_of_many",
+    "one_line_warnings",
+    "say",
+]
 
 EXIT_FAILED = 1
 
@@ -65,16 +76,39 @@ def first_failure(
     """
     codes = []
     for job in jobs:
-        try:
-            code = work(job)
-        except BrokenPipeError:
-            raise
-        except (InrcodecError, OSError, MemoryError) as error:
-            code = fail(error, name=name(job))
+        code = _code_of(job, work, name)
         if code == EXIT_INTERRUPTED:
             return code
         codes.append(code)
     return next((code for code in codes if code), 0)
+
+
+def first_failure_of_many(
+    jobs: Iterable[_Job],
+    work: Callable[[_Job, threading.Event], int],
+    name: Callable[[_Job], str],
+    *,
+    at_once: int,
+) -> int:
+    """The same with so many jobs at a time, each told of the event that is to end it."""
+    with ending_fit() as cancel, ThreadPoolExecutor(at_once) as pool:
+
+        def work_unless_ended(job: _Job) -> int:
+            return EXIT_INTERRUPTED if cancel.is_set() else work(job, cancel)
+
+        codes = list(pool.map(lambda job: _code_of(job, work_unless_ended, name), jobs))
+    if EXIT_INTERRUPTED in codes:
+        return EXIT_INTERRUPTED
+    return next((code for code in codes if code), 0)
+
+
+def _code_of(job: _Job, work: Callable[[_Job], int], name: Callable[[_Job], str]) -> int:
+    try:
+        return work(job)
+    except BrokenPipeError:
+        raise
+    except (InrcodecError, OSError, MemoryError) as error:
+        return fail(error, name=name(job))
 
 
 @contextmanager
@@ -111,5 +145,6 @@ def _finite(value: object) -> object:
 def _write_line(stream: TextIO, line: str) -> None:
     """What the stream's encoding lacks, as bytes of a file name that are not UTF-8, is escaped."""
     encoding = stream.encoding or "utf-8"
-    stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()
+    with hidden_bars():
+        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()

@@ -177,6 +177,14 @@ def encode(
             help="Settings by name, as docs/config.md lists them; the command line wins.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=integer_parser("--jobs"),
+            help="Inputs that are fitted side by side; 4 on a GPU, else 1, if not given.",
+        ),
+    ] = None,
     no_verify: Annotated[
         bool,
         typer.Option(
@@ -232,6 +240,7 @@ def encode(
         rate=None if rate is None else parse_rate(rate),
         variable=variable,
         channels_last=channels_last,
+        jobs=jobs,
         force=force,
         report=Report(quiet=quiet, as_json=as_json, stdout_taken=output == "-"),
     )

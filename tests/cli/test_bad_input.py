@@ -121,6 +121,7 @@ def test_an_existing_output_is_refused_before_any_work(run, tmp_path, command):
         (("--tune", "perceptual"), "tune 'perceptual' is not one of mse, ms-ssim"),
         (("--tune", "ms-ssim", "--model", "siren"), "ms-ssim is for latentgrid, not for siren"),
         (("--tune", "ms-ssim", "--roi", str(PHOTO)), "roi and tune ms-ssim contradict each other"),
+        (("--jobs", "0"), "jobs 0 is not in [1, 32]"),
         (("--device", "tpu"), "device tpu is not one of auto, cpu, cuda"),
         (("--backend", "fpga"), "backend fpga is not one of"),
         (("--config", "missing.toml"), "cannot read config missing.toml"),

@@ -54,6 +54,19 @@ def test_several_inputs_become_one_stream_each(run, photo, sound, tmp_path):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["photo.inr", "sound.inr"]
 
 
+def test_inputs_side_by_side_become_the_same_streams(run, photo, sound, tmp_path):
+    inputs = (photo, sound, tmp_path / "missing.png")
+    options = ("--iters", 5, "--json")
+    alone = run("encode", *inputs, "-o", f"{tmp_path}/alone/", *options, "--jobs", 1)
+    together = run("encode", *inputs, "-o", f"{tmp_path}/together/", *options, "--jobs", 3)
+    assert alone.code == together.code == 3
+    assert "missing.png" in together.stderr
+    assert "3 inputs in " in together.stderr
+    for name in ("photo.inr", "sound.inr"):
+        files = [tmp_path / folder / name for folder in ("alone", "together")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_a_folder_is_made_for_the_first_stream_only(run, photo, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")

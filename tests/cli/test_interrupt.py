@@ -48,6 +48,19 @@ def test_the_next_input_is_not_begun_after_an_interrupt(spawn, large):
     assert [path.name for path in (large.parent / "out").iterdir()] == ["large.inr"]
 
 
+def test_an_interrupt_ends_all_fits_that_are_side_by_side(spawn, large):
+    paths = [large, large.with_name("b.png"), large.with_name("c.png")]
+    for path in paths[1:]:
+        path.write_bytes(large.read_bytes())
+    process = spawn("encode", *paths, "-o", "out/", *LONG, "--jobs", 2)
+    begun = {process.stderr.readline().split(b":")[0] for _ in range(2)}
+    assert begun == {b"large.png", b"b.png"}
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert sorted(path.name for path in (large.parent / "out").iterdir()) == ["b.inr", "large.inr"]
+
+
 def test_an_interrupt_before_the_fit_gives_130_and_no_file(spawn, tmp_path):
     source = tmp_path / "pipe.png"
     os.mkfifo(source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +25,9 @@ from inrcodec.kernels import (  # noqa: E402
 )
 from inrcodec.representations import by_name  # noqa: E402
 from inrcodec.representations.base import Budget, FitGoal  # noqa: E402
-from inrcodec.representations.latentgrid.fit_tile import Target, TileFit  # noqa: E402
+from inrcodec.representations.latentgrid.fit_graphs import own_stream  # noqa: E402
+from inrcodec.representations.latentgrid.fit_target import Target  # noqa: E402
+from inrcodec.representations.latentgrid.fit_tile import TileFit  # noqa: E402
 from inrcodec.representations.latentgrid.schedule import Moment, moment_of  # noqa: E402
 
 SHAPES = ((20, 20), (3, 48), (2, 18), (0, 4), (1, 7))
@@ -122,12 +126,19 @@ def fit_on(device: str) -> TileFit:
     return TileFit(shape, target, n_samples=3 * 64 * 96, n_pixels=64 * 96, seed=4)
 
 
+@pytest.fixture
+def stream(cuda: ModuleType) -> Iterator[None]:
+    """A GPU and a stream of it."""
+    with own_stream():
+        yield
+
+
 def without_noise(fraction: float) -> Moment:
     moment = moment_of(fraction, resumed=False)._replace(noise=0.0)
     return moment._replace(weighing="free" if fraction < 0.7 else "rounded")
 
 
-@pytest.mark.usefixtures("cuda")
+@pytest.mark.usefixtures("stream")
 def test_from_each_state_a_gpu_goes_the_same_way() -> None:
     cpu, gpu = fit_on("cpu"), fit_on("cuda")
     for step in range(18):
@@ -139,7 +150,7 @@ def test_from_each_state_a_gpu_goes_the_same_way() -> None:
         assert torch.cosine_similarity(*ways, dim=0) > 0.99
 
 
-@pytest.mark.usefixtures("cuda")
+@pytest.mark.usefixtures("stream")
 def test_noise_is_new_in_each_run_of_a_graph() -> None:
     fit = fit_on("cuda")
     moment = moment_of(0.1, resumed=False)._replace(rate=0.0, weighing="free")
@@ -147,7 +158,7 @@ def test_noise_is_new_in_each_run_of_a_graph() -> None:
     assert len(errors) == 12
 
 
-@pytest.mark.usefixtures("cuda")
+@pytest.mark.usefixtures("stream")
 def test_a_fit_on_a_gpu_can_be_repeated() -> None:
     states = []
     for _ in range(2):
@@ -160,6 +171,21 @@ def test_a_fit_on_a_gpu_can_be_repeated() -> None:
 
 
 @pytest.mark.usefixtures("cuda")
+def test_fits_of_several_threads_do_not_disturb_each_other() -> None:
+    def latents(_: int) -> torch.Tensor:
+        with own_stream():
+            fit = fit_on("cuda")
+            for step in range(40):
+                fit.step(moment_of(step / 40, resumed=False), 1e-3)
+            return fit.state().latents.cpu()
+
+    with ThreadPoolExecutor(6) as pool:
+        of_threads = list(pool.map(latents, range(40)))  # more than torch has streams
+    alone = latents(0)
+    assert all(torch.equal(one, alone) for one in of_threads)
+
+
+@pytest.mark.usefixtures("stream")
 def test_what_is_not_finite_moves_nothing_on_a_gpu() -> None:
     fit = fit_on("cuda")
     for _ in range(4):

@@ -16,7 +16,8 @@ from inrcodec.representations.base import Budget
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.fit_descent import Measured
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
-from inrcodec.representations.latentgrid.fit_tile import Target, TileFit
+from inrcodec.representations.latentgrid.fit_target import Target
+from inrcodec.representations.latentgrid.fit_tile import TileFit
 from inrcodec.representations.latentgrid.schedule import lambda_factor, moment_of
 
 SIDE, LAM = 64, 1e-3

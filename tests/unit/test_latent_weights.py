@@ -11,7 +11,8 @@ import torch
 
 from inrcodec.kernels import LatentShape
 from inrcodec.representations.latentgrid.fit_descent import Measured
-from inrcodec.representations.latentgrid.fit_tile import Target, TileFit
+from inrcodec.representations.latentgrid.fit_target import Target
+from inrcodec.representations.latentgrid.fit_tile import TileFit
 from inrcodec.representations.latentgrid.schedule import Moment, moment_of
 
 SHAPE = LatentShape(24, 32, 3, size=0, n_levels=5, n_hyper=1, prior=1)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -27,8 +26,10 @@ from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
 from inrcodec.representations.latentgrid.config import MACS, LatentGridConfig
 from inrcodec.representations.latentgrid.fit_descent import Measured
+from inrcodec.representations.latentgrid.fit_device import at_home, device_for
 from inrcodec.representations.latentgrid.fit_start import Beginnings, n_halvings
-from inrcodec.representations.latentgrid.fit_tile import Target, TileFit, TileState
+from inrcodec.representations.latentgrid.fit_target import Target
+from inrcodec.representations.latentgrid.fit_tile import TileFit, TileState
 from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
 from inrcodec.representations.latentgrid.schedule import (
     LAMBDA_FALLS_UNTIL,
@@ -51,7 +52,6 @@ _SEEDS: Final = 1 << 20  # between those of trials
 _PATIENCE: Final = 0.8  # of the logarithm of bits or error
 _PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
-_MOST_CHANNELS_ON_GPU: Final = 8  # of more, SOAP's work on the tail takes too much shared memory
 _PROBES: Final = {"cpu": 2, "cuda": 4}  # of which the last is as quick as all that follow
 
 
@@ -83,11 +83,11 @@ def fit_image(
 
     def fitted_on(device: str) -> Fitted:
         several = config.tiling(*signal.spec.grid).n_tiles > 1
-        with ThreadPoolExecutor(kernels.threads()) as pool, _torch_threads(several=several):
+        with ThreadPoolExecutor(kernels.threads()) as pool, at_home(device, several=several):
             fit = _ImageFit(signal, config, goal, budget, start=start, pool=pool, device=device)
             return _run(fit, budget, watch)
 
-    device = _device_for(signal.spec.channels)
+    device = device_for(signal.spec.channels)
     try:
         return fitted_on(device)
     except torch.OutOfMemoryError as error:
@@ -99,29 +99,6 @@ def fit_image(
     message = "the GPU has too little memory for this image; it is fitted on the CPU"
     warnings.warn(message, stacklevel=2)
     return fitted_on("cpu")
-
-
-def _device_for(n_channels: int) -> str:
-    """Where an image of so many channels is fitted. Raises ConfigError if that cannot be."""
-    if n_channels <= _MOST_CHANNELS_ON_GPU:
-        return kernels.device()
-    if kernels.gpu_is_asked_for():
-        raise ConfigError(
-            f"device cuda takes images of up to {_MOST_CHANNELS_ON_GPU} channels, not {n_channels}"
-        )
-    return "cpu"
-
-
-@contextmanager
-def _torch_threads(*, several: bool) -> Iterator[None]:
-    """Inside, torch has one thread where tiles have theirs, or native code leaves it little."""
-    before = torch.get_num_threads()
-    if several or kernels.backend() == "native":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _run(fit: _ImageFit, budget: Budget, watch: Watch | None) -> Fitted:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
@@ -31,14 +33,34 @@ from inrcodec.representations.latentgrid.fit_descent import (
 )
 from inrcodec.representations.latentgrid.schedule import Moment
 
-__all__ = ["GraphedDescent"]
+__all__ = ["GraphedDescent", "own_stream"]
 
 _EAGER_STEPS: Final = 2  # of a kind, before its graph is captured
-_CAPTURING: Final = Lock()  # captures of all fits use one stream
+_CAPTURING: Final = Lock()  # to begin one waits for all streams, which no other capture may see
+_FREE_STREAMS: Final[list[torch.cuda.Stream]] = []
+
+
+@contextmanager
+def own_stream() -> Iterator[None]:
+    """Inside, work on the GPU goes on beside that of other threads, and graphs can be captured.
+
+    No two threads have the same stream: torch has 32 and gives them out in turns, so that they are
+    kept here once they are there.
+    """
+    try:
+        stream = _FREE_STREAMS.pop()
+    except IndexError:
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        stream.synchronize()
+        _FREE_STREAMS.append(stream)
 
 
 class GraphedDescent:
-    """Steps on a GPU: a `Mover`."""
+    """Steps on a GPU: a `Mover`, to be used inside `own_stream`."""
 
     def __init__(self, leaves: Leaves, soap: Soap, random: torch.Generator) -> None:
         self._leaves, self._random = leaves, random
@@ -71,25 +93,17 @@ class GraphedDescent:
             return
         self._seen[kind] += 1
         if self._seen[kind] <= _EAGER_STEPS:
-            self._iterate_aside(kind, loss_of)
+            self._iterate(kind, loss_of)
             return
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._random)
         # none runs beside another, or leaves anything in memory, so that they can share theirs
         pool = next((other.pool() for other in self._graphs.values()), None)
-        with _CAPTURING, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        mode, stream = "thread_local", torch.cuda.current_stream()
+        with _CAPTURING, torch.cuda.graph(graph, pool, stream, capture_error_mode=mode):
             self._iterate(kind, loss_of)
         self._graphs[kind] = graph
         graph.replay()
-
-    def _iterate_aside(self, kind: Kind, loss_of: LossOf) -> None:
-        """On another stream, as captures do."""
-        here = torch.cuda.current_stream()
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            self._iterate(kind, loss_of)
-        here.wait_stream(aside)
 
     def _iterate(self, kind: Kind, loss_of: LossOf) -> None:
         """Queue an iteration; what is measured goes to `_out`."""

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,7 +27,6 @@ from inrcodec.kernels import (
     latent_pixels,
     soft_latents,
 )
-from inrcodec.kernels.torch_similarity import MultiscaleSimilarity
 from inrcodec.quantize import relaxed, step_size
 from inrcodec.representations.latentgrid.fit_descent import (
     Descent,
@@ -40,17 +37,11 @@ from inrcodec.representations.latentgrid.fit_descent import (
     Mover,
 )
 from inrcodec.representations.latentgrid.fit_graphs import GraphedDescent
+from inrcodec.representations.latentgrid.fit_target import Target
 from inrcodec.representations.latentgrid.pack import LatentTile, coded_networks
 from inrcodec.representations.latentgrid.schedule import GAIN, Moment, Weighing
 
-__all__ = ["UNLIKENESS", "Target", "TileFit", "TileState"]
-
-UNLIKENESS: Final = 0.03
-"""The mean square error that 1 - MS-SSIM = 1 counts as.
-
-So chosen that a lambda makes files about as large whichever of the two is made small: of two parts
-of kodim23 of 200 x 200 pixels, 0.86 to 1.02 times as large at lambdas from 0.0003 to 0.004.
-"""
+__all__ = ["TileFit", "TileState"]
 
 _KNOWN_DECAY: Final = 0.5  # of weights with a prior, towards it, times the learning rate
 _FIRST_STEP: Final = 2.0**-5  # of the spread of a group of weights
@@ -66,56 +57,6 @@ class TileState(NamedTuple):
     latents: Tensor
     weights: dict[str, Tensor]
     log2_steps: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a tile is fitted to: `pixels` [channels, height, width] on the [0, 1] scale.
-
-    `weights`, broadcast to that, are what the error of each sample counts. A pixel is offset +
-    scale x what the networks put out. With a `similarity` to the pixels, it is what counts.
-    """
-
-    pixels: Tensor
-    weights: Tensor | None
-    offsets: Tensor
-    scale: float
-    similarity: MultiscaleSimilarity | None = None
-
-    def on(self, device: str) -> Target:
-        """The same on a device."""
-        if device == "cpu":
-            return self
-        weights = None if self.weights is None else self.weights.to(device)
-        pixels = self.pixels.to(device)
-        similarity = None if self.similarity is None else MultiscaleSimilarity(pixels)
-        return Target(pixels, weights, self.offsets.to(device), self.scale, similarity)
-
-    def halved(self) -> Target:
-        """The same of half the rows and columns, by means of 2 x 2 pixels; without similarity."""
-        weights = None if self.weights is None else _halved(self.weights)
-        return Target(_halved(self.pixels), weights, self.offsets, self.scale)
-
-    def squares(self, outputs: Tensor) -> Tensor:
-        """The sum of squared errors, all the same."""
-        shown = (self.offsets + outputs * self.scale).clamp(0.0, 1.0)
-        return (shown - self.pixels).square().sum()
-
-    def error(self, outputs: Tensor) -> Tensor:
-        """The sum of weighted squared errors, or of what a lack of similarity counts."""
-        if self.similarity is not None:
-            unlike = 1.0 - self.similarity(self.offsets + outputs * self.scale)
-            counted = unlike if self.weights is None else unlike * self.weights.flatten()
-            return counted.sum() * (UNLIKENESS * self.pixels[0].numel())
-        errors = torch.add(self.offsets - self.pixels, outputs, alpha=self.scale)
-        squares = errors.square()
-        return (squares if self.weights is None else squares * self.weights).sum()
-
-
-def _halved(planes: Tensor) -> Tensor:
-    """Means of 2 x 2 values, of fewer at an odd end; a side of 1 stays."""
-    size = [min(2, side) for side in planes.shape[1:]]
-    return functional.avg_pool2d(planes[None], size, ceil_mode=True)[0]
 
 
 class TileFit:

@@ -1,0 +1,66 @@
+"""Where a fit runs: on the CPU or a GPU, beside others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
+from typing import Final
+
+import torch
+
+from inrcodec import kernels
+from inrcodec.errors import ConfigError
+from inrcodec.representations.latentgrid.fit_graphs import own_stream
+
+__all__ = ["at_home", "device_for"]
+
+_MOST_CHANNELS_ON_GPU: Final = 8  # of more, SOAP's work on the tail takes too much shared memory
+
+
+def device_for(n_channels: int) -> str:
+    """Where an image of so many channels is fitted. Raises ConfigError if that cannot be."""
+    if n_channels <= _MOST_CHANNELS_ON_GPU:
+        return kernels.device()
+    if kernels.gpu_is_asked_for():
+        raise ConfigError(
+            f"device cuda takes images of up to {_MOST_CHANNELS_ON_GPU} channels, not {n_channels}"
+        )
+    return "cpu"
+
+
+class _OneTorchThread:
+    """While any fit holds it, torch has one thread."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_holders, self._before = Lock(), 0, 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._n_holders == 0:
+                self._before = torch.get_num_threads()
+                torch.set_num_threads(1)
+            self._n_holders += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._n_holders -= 1
+            if self._n_holders == 0:
+                torch.set_num_threads(self._before)
+
+
+_ONE_TORCH_THREAD: Final = _OneTorchThread()
+
+
+@contextmanager
+def at_home(device: str, *, several: bool) -> Iterator[None]:
+    """Inside, a fit of one or several tiles runs on a device, with a stream of its own on a GPU.
+
+    torch has one thread where tiles have theirs, or native code leaves it little.
+    """
+    few = several or kernels.backend() == "native"
+    with (
+        _ONE_TORCH_THREAD if few else nullcontext(),
+        own_stream() if device == "cuda" else nullcontext(),
+    ):
+        yield
