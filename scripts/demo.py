@@ -1,6 +1,6 @@
 """Encode, decode and measure the samples: a table of bytes and quality, and one picture.
 
-Run: python scripts/demo.py [--seconds N] [--folder DIR]. N is the wall time of each of the four
+Run: python scripts/demo.py [--seconds N] [--folder DIR]. N is the wall time of each of the five
 encodes. DIR, "demo" if not given, then holds the streams, what they decode to, and demo.png, which
 shows original, decoded and error side by side.
 """
@@ -40,6 +40,7 @@ class Job:
 JOBS = (
     Job("kodim23.png", "siren", 16_000),
     Job("kodim23.png", "hashgrid", 16_000),
+    Job("kodim23.png", "latentgrid", 16_000),
     Job("speech-male.wav", "hashgrid", 24_000),
     Job("bunny.mp4", "simplexgrid", 48_000),
 )
