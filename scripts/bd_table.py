@@ -2,14 +2,15 @@
 
     python scripts/bd_table.py data/rd ANCHORS --into docs/results.md
 
-The first folder has the rows, as many as there are: kodak.csv, kodak_long.csv, photos.csv and
-ablations.csv of `run_rd.py`, coolchic_crops.csv of `compare_coolchic.py`. ANCHORS has
-coolchic_5.0_kodak.tsv (lambda, image, n_pixels, bpp, psnr_db), kodak_mean_curves.json (curves,
+The first folder has the rows, as many as there are: kodak.csv, kodak_fast.csv, kodak_long.csv,
+photos.csv and ablations.csv of `run_rd.py`, coolchic_crops.csv of `compare_coolchic.py`. ANCHORS
+has coolchic_5.0_kodak.tsv (lambda, image, n_pixels, bpp, psnr_db), kodak_mean_curves.json (curves,
 means over the 24 images) and images_measured.json (curves of each photograph). Written are
 latentgrid_kodak.tsv beside the rows, docs/images/rd_latentgrid.png, and with --into what stands in
 a page between the comments `<!-- latentgrid-kodak -->` and `<!-- /latentgrid-kodak -->`, likewise
--kodak_long, -photos, -ablations and -crops. The tables are printed. BD-rates are of PCHIP curves,
-over the quality that both cover; the overlap is the share of it in what either covers.
+-kodak_fast, -kodak_long, -photos, -ablations and -crops. The tables are printed. BD-rates are of
+PCHIP curves, over the quality that both cover; the overlap is the share of it in what either
+covers.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def main() -> None:
     options = parser.parse_args()
     for name, block in (
         ("kodak", kodak),
-        ("kodak_long", kodak_long),
+        ("kodak_fast", kodak_tables),
+        ("kodak_long", kodak_tables),
         ("photos", photos),
         ("ablations", ablations),
         ("coolchic_crops", crops),
@@ -71,49 +73,58 @@ def main() -> None:
 
 
 def kodak(rows: list[CsvRow], options: argparse.Namespace) -> Iterator[str]:
-    """Kodak: beside Cool-chic on the same images, and beside curves of all 24."""
+    """Kodak, with a picture of the curves."""
     rows = of_one_budget(rows)
-    ours = points_of(rows)
     peer, pixels = read_table(options.anchors / "coolchic_5.0_kodak.tsv")
-    curves = read_curves(options.anchors / "kodak_mean_curves.json")
     write_table(options.rows / "latentgrid_kodak.tsv", rows, pixels)
-    images, lambdas = complete({key: point for key, point in ours.items() if key in peer})
-    if not images:
-        raise SystemExit("no row of Kodak is of an image and lambda that Cool-chic has a point of")
-    mine, same = (mean_curve(points, images, lambdas) for points in (ours, peer))
-    whole = mean_curve(peer, *complete(peer))
+    images, lambdas = complete(shared(points_of(rows), peer))
     if len(lambdas) > 2:  # fewer make no curve
-        picture, near = options.pictures / "rd_latentgrid.png", {"latentgrid": mine, PEER: same}
+        picture = options.pictures / "rd_latentgrid.png"
+        near = {
+            "latentgrid": mean_curve(points_of(rows), images, lambdas),
+            PEER: mean_curve(peer, images, lambdas),
+        }
+        curves = read_curves(options.anchors / "kodak_mean_curves.json")
+        whole = mean_curve(peer, *complete(peer))
         draw(picture, near, {**curves, PEER: whole}, n_images=len(images))
         link = os.path.relpath(picture, options.into.parent if options.into else Path("docs"))
         yield f"![quality over rate, and bytes beside Cool-chic's]({link})\n"
+    yield from kodak_tables(rows, options)
+
+
+def kodak_tables(rows: list[CsvRow], options: argparse.Namespace) -> Iterator[str]:
+    """Kodak: beside Cool-chic on the same images, and beside curves of all 24."""
+    rows = of_one_budget(rows)
+    peer, _ = read_table(options.anchors / "coolchic_5.0_kodak.tsv")
+    ours = shared(points_of(rows), peer)
     yield from latent_tables.origin(rows)
     yield f"\nBeside {PEER} as published, at the same lambdas; J = MSE + lambda x bpp, a ratio.\n"
     yield from image_table(ours, peer)
     yield ""
-    if len(lambdas) > 1:
+    images, lambdas = complete(ours)
+    if len(lambdas) > 2:
+        mine, same = (mean_curve(points, images, lambdas) for points in (ours, peer))
+        whole = mean_curve(peer, *complete(peer))
         few = difference(whole, mean_curve(peer, complete(peer)[0], lambdas))
         yield mean_text(len(images), len(lambdas), few)
         yield ""
+        curves = read_curves(options.anchors / "kodak_mean_curves.json")
         yield from mean_table(mine, same, whole, curves=curves, n_images=len(images))
         yield ""
     yield from latent_tables.bytes_table(rows)
 
 
-def kodak_long(rows: list[CsvRow], options: argparse.Namespace) -> Iterator[str]:
-    """Kodak with as many iterations as Cool-chic's points took."""
-    rows = of_one_budget(rows)
-    peer, _ = read_table(options.anchors / "coolchic_5.0_kodak.tsv")
-    yield from latent_tables.origin(rows)
-    yield f"\nBeside {PEER} as published, at the same lambdas; J = MSE + lambda x bpp, a ratio.\n"
-    yield from image_table(points_of(rows), peer)
-    yield ""
-    yield from latent_tables.bytes_table(rows)
+def shared(ours: Points, peer: Points) -> Points:
+    """Those of our points that the peer has too."""
+    both = {key: point for key, point in ours.items() if key in peer}
+    if not both:
+        raise SystemExit("no row of Kodak is of an image and lambda that Cool-chic has a point of")
+    return both
 
 
 def image_table(ours: Points, peer: Points) -> Iterator[str]:
     """For each image the BD-rate over the peer, its overlap, and ratios of J."""
-    both = {key: point for key, point in ours.items() if key in peer}
+    both = shared(ours, peer)
     lambdas = lambdas_of(both)
     heads = [f"J at {lam:g}" for lam in lambdas]
     yield from latent_tables.head("image", "BD-rate", "overlap", *heads)
