@@ -181,7 +181,15 @@ def _define(schema: str, run: Callable[..., object], fake: Callable[..., object]
 
 
 def _differentiate(name: str, backward: Callable[..., Any], keep: Callable[..., None]) -> None:
-    torch.library.register_autograd(f"inrcodec::{name}", backward, setup_context=keep, lib=_library)
+    """Only the first result of an operator is for others; no zeros are made for the rest."""
+
+    def keep_alone(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.set_materialize_grads(False)
+        keep(ctx, inputs, output)
+
+    torch.library.register_autograd(
+        f"inrcodec::{name}", backward, setup_context=keep_alone, lib=_library
+    )
 
 
 _INPUTS: Final = "Tensor latents, Tensor weights"
