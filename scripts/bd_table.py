@@ -102,7 +102,7 @@ def kodak_tables(rows: list[CsvRow], options: argparse.Namespace) -> Iterator[st
     yield from image_table(ours, peer)
     yield ""
     images, lambdas = complete(ours)
-    if len(lambdas) > 2:
+    if len(lambdas) > 1:
         mine, same = (mean_curve(points, images, lambdas) for points in (ours, peer))
         whole = mean_curve(peer, *complete(peer))
         few = difference(whole, mean_curve(peer, complete(peer)[0], lambdas))
