@@ -102,6 +102,7 @@ def draw(rows: list[CsvRow], picture: Path) -> None:
     figure, axes = plt.subplots(figsize=(10.0, height), layout="constrained")
     labels = [
         f"{row['part']}, {row['width']}x{row['height']}, {row['macs']} MAC, {row['engine']}"
+        + ("" if "cuda" in row["engine"] else f", {row['threads']} threads")
         for row in rows
     ]
     times = [float(row["ms"]) for row in rows]
