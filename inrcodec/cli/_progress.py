@@ -102,11 +102,12 @@ class _Bars:
             yield watch
         finally:
             with self._lock:
-                progress.remove_task(task)
                 self._n_tasks -= 1
                 if self._n_tasks == 0:
-                    progress.stop()
+                    progress.stop()  # which shows the end of the last fit before it clears
                     self._shown = None
+                else:
+                    progress.remove_task(task)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
