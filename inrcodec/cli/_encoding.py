@@ -74,7 +74,7 @@ def encode_files(sources: Sequence[str], output: str, task: Task, *, started: fl
     jobs = _plan(sources, output, force=task.force)
     seconds = task.request.seconds
     deadline = None if seconds is None else started + seconds
-    at_once = min(len(jobs), task.jobs or _usual_jobs())
+    at_once = 1 if len(jobs) == 1 else min(len(jobs), task.jobs or _usual_jobs())
 
     def work(job: _Job, ended: threading.Event | None = None) -> int:
         request = task.request
