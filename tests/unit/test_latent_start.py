@@ -52,7 +52,10 @@ def beginnings(budget: Budget, clock: Clock) -> Beginnings:
 
 def test_tiles_are_halved_once_and_then_until_they_have_32768_pixels() -> None:
     sizes = [(1, 1), (63, 65), (64, 64), (256, 256), (512, 768), (1032, 1032), (1, 40_000)]
-    assert [n_halvings(*size) for size in sizes] == [0, 0, 1, 1, 2, 3, 1]
+    for budget in (Budget(iterations=4999), Budget(deadline=time.monotonic() + 1e4)):
+        assert [n_halvings(*size, budget) for size in sizes] == [0, 0, 1, 1, 2, 3, 1]
+    many = Budget(iterations=5000)
+    assert [n_halvings(*size, many) for size in sizes] == [0, 0, 1, 1, 1, 2, 1]
 
 
 def test_a_halved_target_has_means_of_2_x_2_pixels_and_of_fewer_at_an_odd_end() -> None:
@@ -90,6 +93,17 @@ def test_trials_are_paid_for_from_the_budget() -> None:
     beginnings(budget, clock).find(1, fits_at(0, 0))
     # five of 2 % and two of 3 %, each overrunning by a quarter of an iteration at most
     assert 0.16 <= clock.fraction <= 0.16 + 7 * 0.25 / 800
+
+
+def test_a_long_fit_looks_at_more_beginnings_and_chooses_at_full_size() -> None:
+    budget = Budget(iterations=5000)
+    clock = Clock(budget)
+    (fit,) = fits = fits_at(0, 0)
+    fresh = fit.cost(LAM)
+    beginnings(budget, clock).find(1, fits)
+    assert clock.trials == pytest.approx(12 * 240 / 4 + 5000 * 0.12, abs=3)
+    assert fit.state().latents[: SIDE**2].any()
+    assert fit.cost(LAM) < 0.3 * fresh
 
 
 def test_without_time_for_a_trial_there_is_none() -> None:

@@ -271,7 +271,7 @@ class _ImageFit:
         beginnings = Beginnings(
             fits_at, each=self._each, lam=self._price.lam, budget=budget, clock=clock, tell=tell
         )
-        beginnings.find(n_halvings(first.height, first.width), self._fits)
+        beginnings.find(n_halvings(first.height, first.width, budget), self._fits)
         self._safe = [fit.state() for fit in self._fits]
 
     # --- one iteration ---------------------------------------------------------------------------

@@ -5,7 +5,8 @@ of J. So several beginnings are tried on an image of half, a quarter, ... of the
 The best go on from size to size, one fewer at each, their latents at a level becoming those of the
 next coarser one.
 At each halving a bit becomes four times as dear per pixel that is left, so that lambda stays that
-of the whole image.
+of the whole image. A fit of many iterations looks at more beginnings, in finer images, and chooses
+the last of them at full size.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from inrcodec.representations.latentgrid.schedule import Moment, lambda_factor, 
 
 __all__ = ["Beginnings", "n_halvings"]
 
-_LEAST_TRIED, _LARGEST_TRIED = 1 << 12, 1 << 15  # pixels of a tile, before and after halving
-_N_TRIALS: Final = 5
+_LEAST_TRIED: Final = 1 << 12  # pixels of a tile
 _LEAST_ITERATIONS: Final = 20  # of a trial that says anything
+_MANY_ITERATIONS: Final = 5000  # of a fit that has time for a thorough search
 _FINEST_SHARE: Final = 0.5  # of the weights of the finest latents, of those of the next ones
 
 
@@ -39,8 +40,27 @@ class _Stretch(NamedTuple):
     share: float
 
 
-_TRIAL: Final = _Stretch(160, 0.02)
-_RISE: Final = _Stretch(240, 0.06)  # of all that go on at a size together
+class _Search(NamedTuple):
+    """How beginnings are looked for.
+
+    At first `n_trials` on images of at most `largest` pixels. `more` than one a halving go on from
+    size to size, until the `last`. What a `rise` may take of the budget is for all of a size.
+    """
+
+    n_trials: int
+    trial: _Stretch
+    rise: _Stretch
+    largest: int
+    more: int
+    last: int
+    lambda_falls: bool
+
+
+_QUICK: Final = _Search(5, _Stretch(160, 0.02), _Stretch(240, 0.06), 1 << 15, 0, 1, True)
+_THOROUGH: Final = _Search(8, _Stretch(240, 0.02), _Stretch(240, 0.12), 1 << 17, 2, 0, False)
+"""On four Kodak images, 10,000 iterations and a lambda of 0.001, J is 1.6 % lower than with the
+quick one, and so it is with twice as many trials. With a lambda that falls, neither more trials nor
+larger ones nor a choice at full size won anything."""
 
 
 class _Found(NamedTuple):
@@ -55,12 +75,17 @@ class _Found(NamedTuple):
         fit.restore(self.state if same else _risen(self.state, self.shape, fit.shape))
 
 
-def n_halvings(height: int, width: int) -> int:
+def _search_for(budget: Budget) -> _Search:
+    return _THOROUGH if (budget.iterations or 0) >= _MANY_ITERATIONS else _QUICK
+
+
+def n_halvings(height: int, width: int, budget: Budget) -> int:
     """How often a tile is halved before it is small enough for trials; 0: too small for any."""
+    largest = _search_for(budget).largest
     if height * width < _LEAST_TRIED:
         return 0
     halvings = 1
-    while math.ceil(height / 2**halvings) * math.ceil(width / 2**halvings) > _LARGEST_TRIED:
+    while math.ceil(height / 2**halvings) * math.ceil(width / 2**halvings) > largest:
         halvings += 1
     return halvings
 
@@ -84,19 +109,21 @@ class Beginnings:
     ) -> None:
         self._fits_at, self._each, self._tell = fits_at, each, tell
         self._lam, self._budget, self._clock = lam, budget, clock
-        self._first_lam = lam * lambda_factor(0.0, lam)
+        self._search = _search_for(budget)
+        self._first_lam = lam * (lambda_factor(0.0, lam) if self._search.lambda_falls else 1.0)
 
     def find(self, halvings: int, into: Sequence[TileFit]) -> None:
         """Put the best states that are found into fits of full size, if there is time to try."""
-        limit = self._budget.iterations
-        too_few = limit is not None and limit * _TRIAL.share * 4**halvings < _LEAST_ITERATIONS
+        search, limit = self._search, self._budget.iterations
+        too_few = limit is not None and limit * search.trial.share * 4**halvings < _LEAST_ITERATIONS
         if halvings == 0 or too_few:
             return
         self._n_pixels = _n_pixels(into)
-        best = self._best(halvings, [None] * _N_TRIALS, _TRIAL, keep=halvings + 1)
-        for size in range(halvings, 0, -1):
-            rise = _RISE._replace(share=_RISE.share / len(best))
-            best = self._best(size, best, rise, keep=size)
+        fresh = [None] * search.n_trials
+        best = self._best(halvings, fresh, search.trial, keep=halvings + 1 + search.more)
+        for size in range(halvings, search.last - 1, -1):
+            rise = search.rise._replace(share=search.rise.share / len(best))
+            best = self._best(size, best, rise, keep=size + search.more)
         for fit, found in zip(into, best[0], strict=True):
             found.begin(fit)
 
