@@ -9,6 +9,7 @@
 
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
+#include "common/heap.h"
 #include "common/instruction_sets.h"
 #include "common/mlp_checks.h"
 #include "common/quantize_checks.h"
@@ -232,6 +233,7 @@ NB_MODULE(_native, m) {
     m.def("instruction_sets", &instruction_sets);
     m.def("instruction_set", &instruction_set);
     m.def("use_instruction_set", &use_instruction_set, "name"_a);
+    m.def("keep_freed_memory", &keep_freed_memory, "keep"_a);
     m.def("grid_encode_forward", &forward,
           "coords"_a, "table"_a, "shape"_a, "out"_a, "n_threads"_a);
     m.def("grid_encode_table_gradient", &table_gradient,

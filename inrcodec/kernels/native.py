@@ -30,6 +30,7 @@ __all__ = [
     "call_on_cpu",
     "call_on_gpu",
     "decode_latents",
+    "keep_freed_memory",
     "latent_cost",
     "latent_floats_on_gpu",
     "latent_kept",
@@ -208,6 +209,13 @@ def native_shape(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:
 def _fields(quantizer: Quantizer) -> tuple[object, ...]:
     sizes, rates, steps, rounding, _ = astuple(quantizer)
     return sizes, rates, steps, rounding, quantizer.keys
+
+
+def keep_freed_memory(keep: bool) -> None:
+    """Whether freed memory stays with the process, where native code and the system know how."""
+    module = dispatch.native()
+    if module is not None:
+        module.keep_freed_memory(keep)
 
 
 def _module() -> ModuleType:

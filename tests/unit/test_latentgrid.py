@@ -82,6 +82,16 @@ def test_a_fit_goes_on_from_an_earlier_one_and_is_never_worse() -> None:
     assert cost(second) < 1.01 * cost(first)
 
 
+@pytest.mark.parametrize(("side", "iterations", "macs"), [(1449, 2, 1000), (40, 2, 2000)])
+def test_few_iterations_of_a_large_image_are_with_smaller_networks(
+    side: int, iterations: int, macs: int
+) -> None:
+    wanted = encoded(waves(80, 80, 1), LatentGridConfig(macs=macs), iterations=1)
+    made = encoded(waves(side, side, 1), LatentGridConfig(), iterations=iterations)
+    per_point = made.fitted.cost().macs_per_point
+    assert per_point == pytest.approx(wanted.fitted.cost().macs_per_point, rel=0.1)
+
+
 def test_a_cancelled_fit_still_gives_a_file() -> None:
     budget = Budget(iterations=1000)
     budget.cancel.set()

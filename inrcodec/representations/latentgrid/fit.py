@@ -47,6 +47,8 @@ __all__ = ["Fitted", "fit_image"]
 _CHECKS: Final = 40
 _ENOUGH_ITERATIONS: Final = 400  # for networks of a size to be worth it
 _USUAL_SIZE: Final = MACS.index(2000)
+_HASTY_SIZE: Final = MACS.index(1000)
+_HASTY_ITERATIONS, _HASTY_PIXELS = 1000, 1 << 21  # fewer of the first, and more of the second
 _HEADER_BITS: Final = 8 * 60  # what a file has beside its tiles
 _SEEDS: Final = 1 << 20  # between those of trials
 _PATIENCE: Final = 0.8  # of the logarithm of bits or error
@@ -238,10 +240,19 @@ class _ImageFit:
         )
 
     def _size(self, budget: Budget) -> int:
-        """The size that is asked for, or the largest usual one that the time is enough for."""
-        wanted = self._config.macs
-        size = _USUAL_SIZE if wanted is None else MACS.index(wanted)
-        if wanted is not None or budget.iterations is not None or budget.deadline is None:
+        """The size that is asked for, or the largest usual one that the time is enough for.
+
+        Few iterations of a large image are with smaller networks: J of two photographs of 1.3 and
+        1.5 megapixels was -3 and +4 % after 500, in 0.7 of the time. With as many fewer iterations
+        it was 2 and 4 % higher.
+        """
+        if self._config.macs is not None:
+            return MACS.index(self._config.macs)
+        if budget.iterations is not None:
+            few = budget.iterations < _HASTY_ITERATIONS and self._n_pixels > _HASTY_PIXELS
+            return _HASTY_SIZE if few else _USUAL_SIZE
+        size = _USUAL_SIZE
+        if budget.deadline is None:
             return size
         tile = next(self._tiling.tiles())
         probe = self._tile_fit(tile, self._model_of(size))
