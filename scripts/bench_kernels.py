@@ -1,0 +1,272 @@
+"""Measure the interpolation of multiresolution grids by every engine, side by side in one run.
+
+    python scripts/bench_kernels.py --rows data/bench/kernels.csv --threads 2
+
+Passes: `forward`, features of points; `backward`, the gradient of the table, given that of the
+features; `both`, one after the other through autograd. Engines: `torch`, the reference, and
+`native`, C++, on the CPU; `torch-cuda` and `cuda` where there is a GPU; `tcnn`, tiny-cuda-nn, where
+it is installed too (linear grids, of float16 as it is made for). A grid has 16 levels of 2
+features, tables of 2^19 entries and a base resolution of 16 that grows by 1.5. Points are `random`,
+or `coherent`: on a regular grid, axis 0 fastest.
+
+Engines take turns, so that a busy machine is busy for all. A row has the median and the quantiles
+0.2 and 0.8 of the milliseconds, the bytes that the pass must move at least once (coordinates,
+features or their gradient, and for each point the entries of its corners; a gradient's twice, to be
+read and written), their rate in GB/s, and the share of it in what a copy of a large array reaches
+in the same process. Rows that exist, by all that they are of, are skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from rows import Origin, append, now, read_rows, use_threads
+from torch import Tensor
+
+from inrcodec import kernels
+from inrcodec.kernels import GridGeometry, Interpolation, grid_encode
+
+PASSES = ("forward", "backward", "both")
+ENGINES = ("torch", "native", "torch-cuda", "cuda", "tcnn")
+OURS = ("native", "cuda")
+ORDERS = ("random", "coherent")
+LEVELS, FEATURES, LOG2_TABLE, BASE, GROWTH = 16, 2, 19, 16, 1.5
+WARM_UP, LEAST_TURNS = 2, 5
+COPIED_BYTES = 1 << 28
+
+Run = Callable[[], object]
+
+
+class Case(NamedTuple):
+    """What is interpolated where."""
+
+    interpolation: Interpolation
+    dims: int
+    log2_points: int
+    order: str
+
+    @property
+    def geometry(self) -> GridGeometry:
+        options = (LEVELS, FEATURES, LOG2_TABLE, BASE, GROWTH)
+        return GridGeometry(self.dims, *options, interpolation=self.interpolation)
+
+    @property
+    def n_corners(self) -> int:
+        """Entries that a point needs on a level."""
+        return 2**self.dims if self.interpolation == "linear" else self.dims + 1
+
+    def n_bytes(self, passed: str, engine: str) -> int:
+        """What a pass must move; features of tiny-cuda-nn take two bytes."""
+        size = 2 if engine == "tcnn" else 4
+        features = size * LEVELS * FEATURES
+        one_way = 4 * self.dims + features
+        of_point = {"forward": one_way + self.n_corners * features,
+                    "backward": one_way + 2 * self.n_corners * features}  # fmt: skip
+        of_point["both"] = sum(of_point.values())
+        return of_point[passed] * 2**self.log2_points
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelRow:
+    passed: str
+    engine: str
+    interpolation: str
+    dims: int
+    log2_points: int
+    order: str
+    threads: int
+    ms: float
+    ms_p20: float
+    ms_p80: float
+    n_bytes: int
+    gb_per_s: float
+    copy_share: float
+    date: str
+    commit: str
+    machine: str
+    command: str
+
+
+def main() -> None:
+    """Measure what is missing."""
+    options = parse_arguments()
+    use_threads(options.threads)
+    origin = Origin.here({options.rows: f"data/bench/{options.rows.name}"})
+    names = ("passed", "engine", "interpolation", "dims", "log2_points", "order", "threads")
+    done = {tuple(row[name] for name in names) for row in read_rows(options.rows)}
+    for case in cases(options):
+        for passed in options.passes:
+            key = (*map(str, case), str(kernels.threads()))
+            wanted = [
+                engine
+                for engine in options.engines
+                if (passed, engine, *key) not in done
+                and (engine != "tcnn" or case.interpolation == "linear")
+            ]
+            for engine, values in measure(passed, wanted, case, options.seconds).items():
+                row = row_of((passed, engine), case, values, origin)
+                append(options.rows, row)
+                print(passed, engine, *case, f"{row.ms:.3f} ms", flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, required=True, help="CSV to append to")
+    parser.add_argument("--dims", nargs="+", type=int, default=[2, 3, 4])
+    parser.add_argument("--log2-points", nargs="+", type=int, default=[18, 20, 22])
+    parser.add_argument("--interpolations", nargs="+", default=["linear", "kuhn", "simplex"])
+    parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
+    parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES))
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="what runs here")
+    parser.add_argument("--threads", type=int, help="of the CPU")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of all engines together")
+    options = parser.parse_args()
+    options.engines = options.engines or [engine for engine in ENGINES if runs_here(engine)]
+    return options
+
+
+def runs_here(engine: str) -> bool:
+    if engine in ("torch-cuda", "cuda", "tcnn"):
+        is_there = engine != "tcnn" or find_spec("tinycudann") is not None
+        return is_there and not kernels.gpu_problem()
+    return engine == "torch" or kernels.backend() == "native"
+
+
+def cases(options: argparse.Namespace) -> Iterator[Case]:
+    fields = (options.interpolations, options.dims, options.log2_points, options.orders)
+    return (Case(*values) for values in product(*fields))
+
+
+def measure(passed: str, engines: list[str], case: Case, seconds: float) -> dict[str, list[float]]:
+    """Milliseconds of each engine's turns."""
+    runs = {engine: prepare(passed, engine, case) for engine in engines}
+    times: dict[str, list[float]] = {engine: [] for engine in engines}
+    began = time.monotonic()
+    for turn in range(10_000):
+        for engine, run in runs.items():
+            times[engine].append(turn_of(engine, run))
+        if turn >= WARM_UP + LEAST_TURNS and time.monotonic() - began > seconds:
+            break
+    return {engine: values[WARM_UP:] for engine, values in times.items()}
+
+
+def turn_of(engine: str, run: Run) -> float:
+    """Milliseconds of one run."""
+    kernels.set_backend("native" if engine in OURS else "torch")
+    torch.set_num_threads(kernels.threads())
+    on_gpu = device_of(engine) == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    run()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return 1e3 * (time.perf_counter() - began)
+
+
+def device_of(engine: str) -> str:
+    return "cpu" if engine in ("torch", "native") else "cuda"
+
+
+def prepare(passed: str, engine: str, case: Case) -> Run:
+    """One run of a pass, on numbers drawn at random."""
+    device = device_of(engine)
+    coords = points_of(case).to(device)
+    if engine == "tcnn":
+        encode, leaf, dtype = tiny_cuda_nn(case)
+    else:
+        generator = torch.Generator().manual_seed(0)
+        table = torch.randn(case.geometry.n_entries, FEATURES, generator=generator)
+        leaf, dtype = table.to(device).requires_grad_(), torch.float32
+
+        def encode(x: Tensor) -> Tensor:
+            return grid_encode(x, leaf, case.geometry)
+
+    gradient = torch.ones(len(coords), LEVELS * FEATURES, device=device, dtype=dtype)
+    if passed == "forward":
+        return lambda: encode(coords).detach()
+    if passed == "both":
+        return lambda: torch.autograd.grad(encode(coords), leaf, gradient)
+    kernels.set_backend("native" if engine in OURS else "torch")
+    features = encode(coords)
+    return lambda: torch.autograd.grad(features, leaf, gradient, retain_graph=True)
+
+
+def points_of(case: Case) -> Tensor:
+    """Coordinates in [0, 1], [points, dims]."""
+    n_points = 2**case.log2_points
+    if case.order == "random":
+        return torch.rand(n_points, case.dims, generator=torch.Generator().manual_seed(1))
+    exponents = [(case.log2_points + axis) // case.dims for axis in range(case.dims)]
+    axes = [(torch.arange(2**exponent) + 0.5) / 2**exponent for exponent in exponents]
+    mesh = torch.meshgrid(*reversed(axes), indexing="ij")
+    return torch.stack([values.flatten() for values in reversed(mesh)], dim=1).contiguous()
+
+
+def tiny_cuda_nn(case: Case) -> tuple[Callable[[Tensor], Tensor], Tensor, torch.dtype]:
+    """Its encoding, its table and the type of its features."""
+    import tinycudann
+
+    options = {
+        "otype": "HashGrid",
+        "n_levels": LEVELS,
+        "n_features_per_level": FEATURES,
+        "log2_hashmap_size": LOG2_TABLE,
+        "base_resolution": BASE,
+        "per_level_scale": GROWTH,
+    }
+    encoding = tinycudann.Encoding(case.dims, options, dtype=torch.float16)
+    return encoding, encoding.params, torch.float16
+
+
+def row_of(what: tuple[str, str], case: Case, values: list[float], origin: Origin) -> KernelRow:
+    """The row of a pass and an engine."""
+    passed, engine = what
+    p20, median, p80 = (round(float(q), 4) for q in np.quantile(values, [0.2, 0.5, 0.8]))
+    n_bytes = case.n_bytes(passed, engine)
+    rate = n_bytes / (median * 1e6)
+    return KernelRow(
+        passed=passed,
+        engine=engine,
+        **case._asdict(),
+        threads=kernels.threads(),
+        ms=median,
+        ms_p20=p20,
+        ms_p80=p80,
+        n_bytes=n_bytes,
+        gb_per_s=round(rate, 2),
+        copy_share=round(rate / copy_gb_per_s(device_of(engine)), 4),
+        date=now(),
+        **origin._asdict(),
+    )
+
+
+@cache
+def copy_gb_per_s(device: str) -> float:
+    """What a copy of a large array reads and writes in a second, the best of several."""
+    source = torch.ones(COPIED_BYTES // 4, device=device)
+    target, best = torch.empty_like(source), 0.0
+    torch.set_num_threads(kernels.threads())
+    for _ in range(8):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        target.copy_(source)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2.0 * COPIED_BYTES / (time.perf_counter() - began) / 1e9)
+    return best
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What the scripts that measure speed work out: rows, settings, bytes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+for extra in ("matplotlib", "scipy"):
+    pytest.importorskip(extra)
+torch = pytest.importorskip("torch")
+sys.path.insert(0, str(ROOT / "scripts"))
+try:
+    import bench_kernels
+    import latent_curves
+    import profile_engine
+    import rows
+    import time_table
+finally:
+    sys.path.remove(str(ROOT / "scripts"))
+
+
+def timed_row(file: str, seconds: float, **changes: str) -> rows.CsvRow:
+    row = {"file": file, "machine": "one, 2 cores", "threads": "2", "budget_iterations": "500"}
+    row |= {"budget_s": "0", "encode_s": str(seconds), "bpp": "1.0", "psnr_db": "30.0"}
+    return row | {"target": "0.001 lambda"} | changes
+
+
+def test_quality_over_time_is_of_the_images_that_all_settings_have() -> None:
+    long = {"budget_iterations": "2000", "psnr_db": "33.0"}
+    gpu = {"machine": "one, 2 cores, NVIDIA X"}
+    measured = [timed_row(name, 10.0, **gpu) for name in "ab"]
+    measured += [timed_row("a", 90.0, **long), timed_row("a", 20.0), timed_row("c", 9.0)]
+    groups = time_table.of_same_images(measured)
+    assert [(s.place, s.iterations) for s in groups] == [
+        ("NVIDIA X", 500),
+        ("one, 2 cores, 2 threads", 500),
+        ("one, 2 cores, 2 threads", 2000),
+    ]
+    assert [[row["file"] for row in group] for group in groups.values()] == [["a"]] * 3
+    peer = {("a", 0.001): latent_curves.Point("a", 0.001, 1.0, 30.0)}
+    lines = list(time_table.table(groups, peer))
+    assert lines[-2] == "| one, 2 cores, 2 threads | 500 | 20.0 | 1.000 |"
+    assert lines[-1] == "| one, 2 cores, 2 threads | 2000 | 90.0 | 0.751 |"
+    with pytest.raises(SystemExit, match="no image has a row"):
+        time_table.of_same_images([timed_row("a", 1.0), timed_row("b", 1.0, **gpu)])
+
+
+def test_a_profile_names_operators_and_kernels_without_their_wrapping() -> None:
+    key = "GeneratedBackwardFor_inrcodec_latent_cost_default"
+    assert profile_engine.name_of(key) == "inrcodec::latent_cost"
+    assert profile_engine.name_of("void tail<3>(float const*, int)") == "tail<3>"
+    lines = list(profile_engine.table({"a": 90.0, "b": 9.5, "c": 0.5}))
+    assert lines[2:] == [
+        "| `a` | 90.00 | 90.0 % |",
+        "| `b` | 9.50 | 9.5 % |",
+        "| all others | 0.50 | 0.5 % |",
+        "| whole | 100.00 |  |",
+    ]
+
+
+def test_a_pass_moves_coordinates_features_and_the_entries_of_corners() -> None:
+    case = bench_kernels.Case("linear", 3, 10, "random")
+    features = 16 * 2 * 4
+    assert case.n_bytes("forward", "native") == 1024 * (12 + features + 8 * features)
+    assert case.n_bytes("backward", "native") == 1024 * (12 + features + 16 * features)
+    assert case.n_bytes("both", "tcnn") == 1024 * (24 + (2 + 24) * features // 2)
+    assert case._replace(interpolation="kuhn").n_corners == 4
+
+
+@pytest.mark.parametrize(("dims", "sides"), [(2, [16, 32]), (3, [8, 8, 8]), (4, [4, 4, 4, 8])])
+def test_coherent_points_are_a_regular_grid_with_the_first_axis_fastest(
+    dims: int, sides: list[int]
+) -> None:
+    points = bench_kernels.points_of(bench_kernels.Case("linear", dims, 9, "coherent")).numpy()
+    assert points.shape == (512, dims)
+    assert [len(np.unique(axis)) for axis in points.T] == sides
+    assert len(np.unique(points, axis=0)) == 512
+    assert points[1, 0] > points[0, 0]
+    assert (points[1, 1:] == points[0, 1:]).all()
+
+
+@pytest.fixture
+def _threads_are_put_back() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("native", "_threads_are_put_back")
+def test_rows_of_kernels_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "kernels.csv"
+    words = ["--rows", str(path), "--dims", "2", "--log2-points", "8", "--seconds", "0"]
+    words += ["--interpolations", "kuhn", "--orders", "random", "--engines", "torch", "native"]
+    monkeypatch.setattr(sys, "argv", ["bench_kernels.py", *words])
+    bench_kernels.main()
+    measured = rows.read_rows(path)
+    assert [(row["passed"], row["engine"]) for row in measured] == [
+        (passed, engine) for passed in bench_kernels.PASSES for engine in ("torch", "native")
+    ]
+    assert all(0 < float(row["ms_p20"]) <= float(row["ms"]) for row in measured)
+    bench_kernels.main()
+    assert rows.read_rows(path) == measured
