@@ -5,7 +5,7 @@
 Passes: `forward`, features of points; `backward`, the gradient of the table, given that of the
 features; `both`, one after the other through autograd. Engines: `torch`, the reference, and
 `native`, C++, on the CPU; `torch-cuda` and `cuda` where there is a GPU; `tcnn`, tiny-cuda-nn, where
-it is installed too (linear grids, of float16 as it is made for). A grid has 16 levels of 2
+it is installed too (grids of cubes, of float16 as it is made for). A grid has 16 levels of 2
 features, tables of 2^19 entries and a base resolution of 16 that grows by 1.5. Points are `random`,
 or `coherent`: on a regular grid, axis 0 fastest.
 
@@ -38,6 +38,7 @@ from inrcodec.kernels import GridGeometry, Interpolation, grid_encode
 
 PASSES = ("forward", "backward", "both")
 ENGINES = ("torch", "native", "torch-cuda", "cuda", "tcnn")
+TCNN = ("linear", "smoothstep", "nearest")
 OURS = ("native", "cuda")
 ORDERS = ("random", "coherent")
 LEVELS, FEATURES, LOG2_TABLE, BASE, GROWTH = 16, 2, 19, 16, 1.5
@@ -60,18 +61,13 @@ class Case(NamedTuple):
         options = (LEVELS, FEATURES, LOG2_TABLE, BASE, GROWTH)
         return GridGeometry(self.dims, *options, interpolation=self.interpolation)
 
-    @property
-    def n_corners(self) -> int:
-        """Entries that a point needs on a level."""
-        return 2**self.dims if self.interpolation == "linear" else self.dims + 1
-
     def n_bytes(self, passed: str, engine: str) -> int:
         """What a pass must move; features of tiny-cuda-nn take two bytes."""
         size = 2 if engine == "tcnn" else 4
         features = size * LEVELS * FEATURES
         one_way = 4 * self.dims + features
-        of_point = {"forward": one_way + self.n_corners * features,
-                    "backward": one_way + 2 * self.n_corners * features}  # fmt: skip
+        of_point = {"forward": one_way + self.geometry.n_corners * features,
+                    "backward": one_way + 2 * self.geometry.n_corners * features}  # fmt: skip
         of_point["both"] = sum(of_point.values())
         return of_point[passed] * 2**self.log2_points
 
@@ -111,7 +107,7 @@ def main() -> None:
                 engine
                 for engine in options.engines
                 if (passed, engine, *key) not in done
-                and (engine != "tcnn" or case.interpolation == "linear")
+                and (engine != "tcnn" or case.interpolation in TCNN)
             ]
             for engine, values in measure(passed, wanted, case, options.seconds).items():
                 row = row_of((passed, engine), case, values, origin)
@@ -224,6 +220,7 @@ def tiny_cuda_nn(case: Case) -> tuple[Callable[[Tensor], Tensor], Tensor, torch.
         "log2_hashmap_size": LOG2_TABLE,
         "base_resolution": BASE,
         "per_level_scale": GROWTH,
+        "interpolation": case.interpolation.capitalize(),
     }
     encoding = tinycudann.Encoding(case.dims, options, dtype=torch.float16)
     return encoding, encoding.params, torch.float16

@@ -19,8 +19,11 @@ constexpr uint32_t kMaxLevelSize = 1u << 24;
 constexpr float kMaxScale = 4194303.0f;  // 2^22 - 1: vertices and halves are exact in float32
 constexpr uint32_t kMaxResolution = 1u << 24;
 
-// Between the 2^dims corners of a cell, or the dims + 1 of the simplex within it.
-enum class Corners { kCube, kSimplex };
+// Between the 2^dims corners of a cell, as they are or with places in the cell smoothed, its lowest
+// corner alone, or the dims + 1 corners of the simplex within it. The order is that of tables of
+// kernels.
+enum class Corners { kCube, kSmoothCube, kVertex, kSimplex };
+constexpr int kCornersKinds = 4;
 
 struct GridLevel {
     float scale[kMaxDims];
@@ -38,6 +41,12 @@ struct Grid {
     Corners corners;
     float skew;  // positions are p + skew * sum(p); 0: p
     GridLevel levels[kMaxLevels];
+
+    // Rows of a level that a point needs.
+    int n_corners() const {
+        if (corners == Corners::kVertex) return 1;
+        return corners == Corners::kSimplex ? n_dims + 1 : 1 << n_dims;
+    }
 };
 
 // Arrays of a call, float32, rows contiguous: `coords` [n_points, n_dims], `table` [n_entries,

@@ -29,11 +29,15 @@ inline void check_within(const char* what, Number value, Number low, Number high
 }
 
 inline void set_interpolation(Grid& grid, const std::string& name) {
-    grid.corners = name == "linear" ? Corners::kCube : Corners::kSimplex;
     const double n = grid.n_dims;
+    grid.corners = Corners::kSimplex;
+    if (name == "linear") grid.corners = Corners::kCube;
+    if (name == "smoothstep") grid.corners = Corners::kSmoothCube;
+    if (name == "nearest") grid.corners = Corners::kVertex;
     if (name == "simplex") grid.skew = static_cast<float>((std::sqrt(n + 1.0) - 1.0) / n);
-    if (name == "linear" || name == "kuhn" || name == "simplex") return;
-    refuse(kGridOp, "interpolation must be one of linear, kuhn, simplex", name);
+    if (grid.corners != Corners::kSimplex || name == "kuhn" || name == "simplex") return;
+    refuse(kGridOp, "interpolation must be one of linear, smoothstep, nearest, kuhn, simplex",
+           name);
 }
 
 // A dense row that a point can reach is wrapped by one subtraction. Positions are rounded to

@@ -60,6 +60,16 @@ struct Cells {
         }
     }
 
+    // The row of the vertex that a step away from the lowest one on the axes of a mask.
+    void find_rows(uint32_t (&row)[kBlock], int mask, const GridLevel& level) const {
+        if (level.hashed) {
+            find_hashed_rows(row, mask, level);
+        } else {
+            find_dense_rows(row, mask, level);
+        }
+        wrap_rows(row, level);
+    }
+
     // A dense row is below 2 * size (common/grid_checks.h), a hashed size is a power of two.
     void wrap_rows(uint32_t (&row)[kBlock], const GridLevel& level) const {
         if (level.hashed) {
@@ -71,6 +81,22 @@ struct Cells {
     }
 
   private:
+    void find_dense_rows(uint32_t (&row)[kBlock], int mask, const GridLevel& level) const {
+        for (int i = 0; i < kBlock; ++i) {
+            uint32_t r = 0;
+            for (int d = 0; d < D; ++d) r += (vertex[d][i] + ((mask >> d) & 1)) * level.stride[d];
+            row[i] = r;
+        }
+    }
+
+    void find_hashed_rows(uint32_t (&row)[kBlock], int mask, const GridLevel& level) const {
+        for (int i = 0; i < kBlock; ++i) {
+            uint32_t r = 0;
+            for (int d = 0; d < D; ++d) r ^= (vertex[d][i] + ((mask >> d) & 1)) * level.stride[d];
+            row[i] = r;
+        }
+    }
+
     void skew_positions(float skew) {
         for (int i = 0; i < kBlock; ++i) {
             float sum = fraction[0][i];
@@ -80,9 +106,28 @@ struct Cells {
     }
 };
 
-// All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d.
+// The lowest corner of a cell alone.
 template <int N>
-struct CubeCells : Cells<N> {
+struct VertexCells : Cells<N> {
+    using Cells<N>::D;
+    static constexpr int kCorners = 1;
+    uint32_t row[kCorners][kBlock];
+    float weight[kCorners][kBlock];
+
+    void locate(const Points<D>& points, const GridLevel& level, float skew) {
+        this->find_cells(points, level, skew);
+        this->find_rows(row[0], 0, level);
+        for (int i = 0; i < kBlock; ++i) weight[0][i] = 1.0f;
+    }
+
+    // Its value is the same all over the cell.
+    void add_slopes(const float (&)[kCorners][kBlock], float (&)[D][kBlock]) const {}
+};
+
+// All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d. If
+// smooth, a place f in the cell counts as f^2 (3 - 2 f) on each axis.
+template <int N, bool kSmooth>
+struct AnyCubeCells : Cells<N> {
     using Cells<N>::D;
     using Cells<N>::vertex;
     using Cells<N>::fraction;
@@ -92,13 +137,9 @@ struct CubeCells : Cells<N> {
 
     void locate(const Points<D>& points, const GridLevel& level, float skew) {
         this->find_cells(points, level, skew);
+        if (kSmooth) smooth_fractions();
         for (int corner = 0; corner < kCorners; ++corner) {
-            if (level.hashed) {
-                find_hashed_rows(corner, level);
-            } else {
-                find_dense_rows(corner, level);
-            }
-            this->wrap_rows(row[corner], level);
+            this->find_rows(row[corner], corner, level);
             for (int i = 0; i < kBlock; ++i) weight[corner][i] = product(corner, -1, i);
         }
     }
@@ -112,9 +153,23 @@ struct CubeCells : Cells<N> {
     }
 
   private:
+    float steepness[kSmooth ? D : 1][kBlock];  // of a smoothed fraction
+
+    void smooth_fractions() {
+        for (int d = 0; d < D; ++d) {
+            for (int i = 0; i < kBlock; ++i) {
+                const float f = fraction[d][i];
+                steepness[kSmooth ? d : 0][i] = 6.0f * f * (1.0f - f);
+                fraction[d][i] = f * f * (3.0f - 2.0f * f);
+            }
+        }
+    }
+
     // The derivative of a corner's weight along one axis of the cell.
     float slope(int corner, int axis, int i) const {
-        return (corner >> axis) & 1 ? product(corner, axis, i) : -product(corner, axis, i);
+        const float others = product(corner, axis, i);
+        const float up = kSmooth ? steepness[kSmooth ? axis : 0][i] * others : others;
+        return (corner >> axis) & 1 ? up : -up;
     }
 
     // The product of f or 1 - f over all axes but one.
@@ -126,23 +181,11 @@ struct CubeCells : Cells<N> {
         }
         return w;
     }
-
-    void find_dense_rows(int corner, const GridLevel& level) {
-        for (int i = 0; i < kBlock; ++i) {
-            uint32_t r = 0;
-            for (int d = 0; d < D; ++d) r += (vertex[d][i] + ((corner >> d) & 1)) * level.stride[d];
-            row[corner][i] = r;
-        }
-    }
-
-    void find_hashed_rows(int corner, const GridLevel& level) {
-        for (int i = 0; i < kBlock; ++i) {
-            uint32_t r = 0;
-            for (int d = 0; d < D; ++d) r ^= (vertex[d][i] + ((corner >> d) & 1)) * level.stride[d];
-            row[corner][i] = r;
-        }
-    }
 };
+template <int N>
+struct CubeCells : AnyCubeCells<N, false> {};
+template <int N>
+struct SmoothCubeCells : AnyCubeCells<N, true> {};
 
 // The corners of the simplex that a point lies in: from the cell's lowest vertex a step along one
 // axis after the other, by falling fraction; of equal ones the lower axis first.

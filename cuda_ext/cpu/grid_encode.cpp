@@ -35,20 +35,16 @@ void for_each_run_of_points(const Grid& grid, const GridCall& call, int n_thread
     });
 }
 
-int n_corners(const Grid& grid) {
-    return grid.corners == Corners::kCube ? 1 << grid.n_dims : grid.n_dims + 1;
-}
-
 // A thread is worth waking for about a tenth of a millisecond of work.
 int useful_threads(const Grid& grid, const GridCall& call, int n_threads) {
-    const int64_t work = call.n_points * grid.n_levels * n_corners(grid);
+    const int64_t work = call.n_points * grid.n_levels * grid.n_corners();
     return static_cast<int>(std::min<int64_t>(n_threads, 1 + (work >> 17)));
 }
 
 // Several chunks pay when there is much more to add than rows to clear and to add up.
 int count_chunks(const Grid& grid, const GridCall& call) {
     const int64_t n_floats = int64_t{grid.n_entries} * grid.n_features;
-    const int64_t additions = call.n_points * grid.n_levels * n_corners(grid);
+    const int64_t additions = call.n_points * grid.n_levels * grid.n_corners();
     for (int chunks = kMaxChunks; chunks > 1; chunks /= 2) {
         const bool worth = additions >= 10 * chunks * int64_t{grid.n_entries};
         if (worth && (chunks - 1) * n_floats <= kMaxScratchFloats) return chunks;

@@ -189,10 +189,15 @@ inline void with_dims(const Grid& grid, Run run) {
 
 template <typename Run>
 inline void with_shape(const Grid& grid, Run run) {
-    if (grid.corners == Corners::kCube) {
-        with_dims<CubeCells>(grid, run);
-    } else {
-        with_dims<SimplexCells>(grid, run);
+    switch (grid.corners) {
+        case Corners::kCube:
+            return with_dims<CubeCells>(grid, run);
+        case Corners::kSmoothCube:
+            return with_dims<SmoothCubeCells>(grid, run);
+        case Corners::kVertex:
+            return with_dims<VertexCells>(grid, run);
+        case Corners::kSimplex:
+            return with_dims<SimplexCells>(grid, run);
     }
 }
 

@@ -10,7 +10,8 @@ void keep_freed_memory([[maybe_unused]] bool keep) {
 #if defined(__GLIBC__)
     // Otherwise what glibc's own thresholds grow to when large blocks are freed.
     constexpr int kMost = 1 << 30, kMap = 32 << 20, kTrim = 2 * kMap;
-    mallopt(M_MMAP_THRESHOLD, keep ? kMost : kMap);
+    const bool is_set = mallopt(M_MMAP_THRESHOLD, keep ? kMost : kMap) != 0;
+    if (!is_set) mallopt(M_MMAP_THRESHOLD, kMap);  // the most that older ones take
     mallopt(M_TRIM_THRESHOLD, keep ? kMost : kTrim);
     if (!keep) malloc_trim(0);
 #endif

@@ -52,9 +52,23 @@ struct Cell {
     }
 };
 
-// All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d.
+// The lowest corner of a cell alone.
 template <int N>
-struct Cube : Cell<N> {
+struct Vertex : Cell<N> {
+    using Cell<N>::Cell;
+    static constexpr int kCorners = 1;
+
+    __device__ uint32_t row(int, const GridLevel& level) const {
+        return this->row_at(level, [](int) { return 0; });
+    }
+    __device__ float weight(int) const { return 1.0f; }
+    __device__ float slope(int, int) const { return 0.0f; }
+};
+
+// All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d. If
+// smooth, a place f in the cell counts as f^2 (3 - 2 f) on each axis.
+template <int N, bool kSmooth>
+struct AnyCube : Cell<N> {
     using Cell<N>::D;
     static constexpr int kCorners = 1 << D;
     using Cell<N>::Cell;
@@ -67,20 +81,26 @@ struct Cube : Cell<N> {
 
     // The derivative of a corner's weight along one axis of the cell.
     __device__ float slope(int corner, int axis) const {
-        return (corner >> axis) & 1 ? product(corner, axis) : -product(corner, axis);
+        const float f = this->fraction[axis], steepness = kSmooth ? 6.0f * f * (1.0f - f) : 1.0f;
+        const float up = steepness * product(corner, axis);
+        return (corner >> axis) & 1 ? up : -up;
     }
 
   private:
-    // The product of f or 1 - f over all axes but one.
+    // The product of heights or 1 less them over all axes but one.
     __device__ float product(int corner, int without) const {
         float w = 1.0f;
         for (int d = 0; d < D; ++d) {
-            const float f = this->fraction[d];
-            if (d != without) w *= (corner >> d) & 1 ? f : 1.0f - f;
+            const float f = this->fraction[d], height = kSmooth ? f * f * (3.0f - 2.0f * f) : f;
+            if (d != without) w *= (corner >> d) & 1 ? height : 1.0f - height;
         }
         return w;
     }
 };
+template <int N>
+using Cube = AnyCube<N, false>;
+template <int N>
+using SmoothCube = AnyCube<N, true>;
 
 // The corners of the simplex that a point lies in: from the cell's lowest vertex a step along one
 // axis after the other, by falling fraction; of equal ones the lower axis first.
@@ -189,8 +209,8 @@ __global__ void coords_gradient(const Grid grid, const GridCall call) {
 
 using Kernel = void (*)(Grid, GridCall);
 
-// The kernels of one op: corners of cubes, then of simplices; a row per axis, a column per 1, 2, 4 or
-// 8 features.
+// The kernels of one op, by kind of corners; a row per axis, a column per 1, 2, 4 or 8 features.
+using Kernels = const Kernel[kCornersKinds][kMaxDims][4];
 #define INRCODEC_ROW(kernel, C) {kernel<C, 1>, kernel<C, 2>, kernel<C, 4>, kernel<C, 8>}
 #define INRCODEC_ROWS(kernel, C)    \
     {                               \
@@ -199,19 +219,25 @@ using Kernel = void (*)(Grid, GridCall);
         INRCODEC_ROW(kernel, C<3>), \
         INRCODEC_ROW(kernel, C<4>), \
     }
-#define INRCODEC_KERNELS(kernel) {INRCODEC_ROWS(kernel, Cube), INRCODEC_ROWS(kernel, Simplex)}
-const Kernel kForward[2][4][4] = INRCODEC_KERNELS(forward);
-const Kernel kTableGradient[2][4][4] = INRCODEC_KERNELS(table_gradient);
-const Kernel kCoordsGradient[2][4][4] = INRCODEC_KERNELS(coords_gradient);
+#define INRCODEC_KERNELS(kernel)           \
+    {                                      \
+        INRCODEC_ROWS(kernel, Cube),       \
+        INRCODEC_ROWS(kernel, SmoothCube), \
+        INRCODEC_ROWS(kernel, Vertex),     \
+        INRCODEC_ROWS(kernel, Simplex),    \
+    }
+Kernels kForward = INRCODEC_KERNELS(forward);
+Kernels kTableGradient = INRCODEC_KERNELS(table_gradient);
+Kernels kCoordsGradient = INRCODEC_KERNELS(coords_gradient);
 #undef INRCODEC_KERNELS
 #undef INRCODEC_ROWS
 #undef INRCODEC_ROW
 
-void launch(const Kernel (&kernels)[2][4][4], const Grid& grid, const GridCall& call, int n_rows,
+void launch(Kernels& kernels, const Grid& grid, const GridCall& call, int n_rows,
             const Launcher& launcher) {
     int column = 0;
     while (1 << column < grid.n_features) ++column;
-    const Kernel kernel = kernels[grid.corners == Corners::kSimplex][grid.n_dims - 1][column];
+    const Kernel kernel = kernels[static_cast<int>(grid.corners)][grid.n_dims - 1][column];
     const dim3 blocks(blocks_for(call.n_points, kThreads), static_cast<unsigned>(n_rows));
     launcher.run(kernel, blocks, dim3(kThreads), 0, grid, call);
 }

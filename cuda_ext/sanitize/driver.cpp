@@ -5,7 +5,7 @@
 // CALL on a grid, little-endian:
 //   "INRK" | u8 op: 0 forward, 1 table gradient, 2 coords gradient | u8 threads
 //   u8 instruction set | u8 dims | u8 features | u8 levels | u32 points
-//   u8 interpolation: 0 linear, 1 kuhn, 2 simplex, else none
+//   u8 interpolation: 0 linear, 1 smoothstep, 2 nearest, 3 kuhn, 4 simplex, else none
 //   f32 scales [levels, dims] | u32 resolutions [levels, dims]
 //   u32 sizes [levels], which sum to 2^20 at most
 //   f32 coords [points, dims]
@@ -44,9 +44,9 @@ constexpr int kRefused = 3;
 constexpr uint32_t kMaxEntries = 1u << 20;  // the file's size does not bound the result of op 1
 
 GridShape read_shape(Reader& reader, uint64_t n_levels, uint64_t n_dims) {
-    const char* names[] = {"linear", "kuhn", "simplex", "none"};
+    const char* names[] = {"linear", "smoothstep", "nearest", "kuhn", "simplex", "none"};
     GridShape shape;
-    shape.interpolation = names[std::min<int>(reader.number<uint8_t>(), 3)];
+    shape.interpolation = names[std::min<int>(reader.number<uint8_t>(), 5)];
     shape.scales = reader.numbers<float>(n_levels * n_dims);
     const std::vector<uint32_t> resolutions = reader.numbers<uint32_t>(n_levels * n_dims);
     shape.resolutions.assign(resolutions.begin(), resolutions.end());

@@ -5,14 +5,16 @@ so that cells can be square on a signal that is not. Axis i has the scale s_i = 
 and a point x in [0, 1] lies at p_i = s_i * x_i + 0.5. A value is interpolated between
 
 - "linear": the 2**n corners of the cell floor(p), with multilinear weights;
+- "smoothstep": the same corners, the place f in the cell replaced by f**2 (3 - 2 f) on each axis;
+- "nearest": the vertex floor(p) alone, which is the nearest one;
 - "kuhn": the n + 1 corners of the simplex that p lies in when each cell is cut into n! along its
   diagonals (Kuhn, Freudenthal);
 - "simplex": the same at y_i = p_i + F_n * sum(p), F_n = (sqrt(n + 1) - 1) / n: the lattice is
   skewed so that the simplices are nearly regular.
 
 A level that fits its share of the table is dense, row-major with axis 0 fastest, in a box of
-vertices: ceil(s_i) + 1 per axis, or floor(max y_i) + 2 if skewed. A finer one is hashed. Linear
-grids whose extents are all 1 are tiny-cuda-nn's HashGrid, so that tables interchange with it. The
+vertices: ceil(s_i) + 1 per axis, or floor(max y_i) + 2 if skewed. A finer one is hashed. Grids of
+the first three whose extents are all 1 are tiny-cuda-nn's HashGrid: tables interchange with it. The
 half-vertex offset lets p reach the vertex just past the last one of a row: there a dense level goes
 on in the next row, and past its end at its beginning.
 
@@ -52,7 +54,7 @@ GROWTH_UNIT = 4096
 HASH_FACTORS = (1, 2654435761, 805459861, 3674653429)
 MAX_RESOLUTION = 1 << 22
 
-Interpolation = Literal["linear", "kuhn", "simplex"]
+Interpolation = Literal["linear", "smoothstep", "nearest", "kuhn", "simplex"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,13 @@ class GridGeometry:
         if self.interpolation != "simplex":
             return 0.0
         return float(np.float32((math.sqrt(self.n_dims + 1.0) - 1.0) / self.n_dims))
+
+    @property
+    def n_corners(self) -> int:
+        """The entries of a level that a point's value depends on."""
+        if self.interpolation == "nearest":
+            return 1
+        return self.n_dims + 1 if self.interpolation in ("kuhn", "simplex") else 1 << self.n_dims
 
     @cached_property
     def shape(self) -> tuple[str, tuple[float, ...], tuple[int, ...], tuple[int, ...]]:

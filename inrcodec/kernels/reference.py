@@ -3,7 +3,7 @@
 Slow and plain. Native code must agree with this page to about 1e-6 of the largest value. Grids are
 worked on level by level, so temporaries are of the size of one level's output, not of all.
 
-Sources: grid: Müller et al. 2022, sec. 3, arXiv:2201.05989, no smoothstep; its simplices: Wen and
+Sources: grid: Müller et al. 2022, sec. 3, arXiv:2201.05989; its simplices: Wen and
 Yang 2023; damped sines: Shah and Sitawarin 2023, arXiv:2306.15242.
 """
 
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 from types import ModuleType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.kernels.geometry import GridGeometry, GridLevel
+from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation
 
 if TYPE_CHECKING:
@@ -232,8 +232,7 @@ def _locate(
         shift = geometry.skew * xp.astype(total, xp.float64)[:, None]
         position = xp.astype(shift + xp.astype(position, xp.float64), coords.dtype)
     cell = xp.floor(position)
-    is_cube = geometry.interpolation == "linear"
-    return _Place(xp, xp.astype(cell, xp.int64), position - cell, is_cube)
+    return _Place(xp, xp.astype(cell, xp.int64), position - cell, geometry.interpolation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +242,19 @@ class _Place(Generic[Array]):
     xp: ModuleType
     cell: Array
     fraction: Array
-    is_cube: bool
+    interpolation: Interpolation
 
-    def corners(self) -> Iterator[_CubeCorner[Array] | _SimplexCorner[Array]]:
+    def corners(self) -> Iterator[_Corner[Array]]:
         """The corners of each point's cell, or of its simplex."""
-        n_dims = self.fraction.shape[1]
-        if self.is_cube:
+        n_dims, f = self.fraction.shape[1], self.fraction
+        if self.interpolation == "nearest":
+            yield _Vertex(f)
+        elif self.interpolation in ("linear", "smoothstep"):
+            is_smooth = self.interpolation == "smoothstep"
+            heights = f * f * (3.0 - 2.0 * f) if is_smooth else f
+            slopes = 6.0 * f * (1.0 - f) if is_smooth else self.xp.ones_like(f)
             for steps in product((0, 1), repeat=n_dims):
-                yield _CubeCorner(self.fraction, steps)
+                yield _CubeCorner(heights, slopes, steps)
         else:
             fractions = [self.fraction[:, axis] for axis in range(n_dims)]
             ranks = [self._rank(axis) for axis in range(n_dims)]
@@ -269,7 +273,7 @@ class _Place(Generic[Array]):
             rank = rank + self.xp.astype(is_ahead, rank.dtype)
         return rank
 
-    def row(self, corner: _CubeCorner[Array] | _SimplexCorner[Array], level: GridLevel) -> Array:
+    def row(self, corner: _Corner[Array], level: GridLevel) -> Array:
         """The row [n] of a corner's vertex within the level."""
         terms = (
             (self.cell[:, axis] + corner.step(axis)) * stride
@@ -280,10 +284,33 @@ class _Place(Generic[Array]):
 
 
 @dataclass(frozen=True, slots=True)
-class _CubeCorner(Generic[Array]):
-    """A corner of the cell: `steps` is 0 or 1 per axis."""
+class _Vertex(Generic[Array]):
+    """The lowest corner of the cell, alone."""
 
     fraction: Array
+
+    def step(self, axis: int) -> int:
+        """How far from the cell's lowest corner."""
+        return 0
+
+    def weight(self) -> Array:
+        """One [n]."""
+        return self.fraction[:, 0] * 0.0 + 1.0
+
+    def slope(self, axis: int) -> Array:
+        """The derivative [n] of the weight: zero."""
+        return self.fraction[:, axis] * 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _CubeCorner(Generic[Array]):
+    """A corner of the cell: `steps` is 0 or 1 per axis.
+
+    `heights` [n, dims] rise from 0 to 1 through the cell, with `slopes`.
+    """
+
+    heights: Array
+    slopes: Array
     steps: tuple[int, ...]
 
     def step(self, axis: int) -> int:
@@ -291,17 +318,17 @@ class _CubeCorner(Generic[Array]):
         return self.steps[axis]
 
     def weight(self) -> Array:
-        """The product [n] over the axes of f or 1 - f."""
+        """The product [n] over the axes of the height or 1 less it."""
         return reduce(operator.mul, (self._factor(axis) for axis in range(len(self.steps))))
 
     def slope(self, axis: int) -> Array:
         """The derivative [n] of the weight along an axis of the cell."""
-        slope = self.fraction[:, axis] * 0.0 + (1.0 if self.steps[axis] else -1.0)
+        slope = self.slopes[:, axis] * (1.0 if self.steps[axis] else -1.0)
         others = (self._factor(other) for other in range(len(self.steps)) if other != axis)
         return reduce(operator.mul, others, slope)
 
     def _factor(self, axis: int) -> Array:
-        return self.fraction[:, axis] if self.steps[axis] else 1.0 - self.fraction[:, axis]
+        return self.heights[:, axis] if self.steps[axis] else 1.0 - self.heights[:, axis]
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +364,9 @@ class _SimplexCorner(Generic[Array]):
     def _is_at(self, axis: int, rank: int) -> Array:
         there: Array = self.xp.astype(self.ranks[axis] == rank, self.fractions[axis].dtype)
         return there
+
+
+_Corner: TypeAlias = _Vertex[Array] | _CubeCorner[Array] | _SimplexCorner[Array]
 
 
 def _add_rows(target: Array, index: Array, values: Array) -> None:

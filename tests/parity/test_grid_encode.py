@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 TOLERANCE = 2e-6
 SHAPES = list(itertools.product((1, 2, 3, 4), (1, 2, 4, 8)))
 COUNTS = (0, 1, 31, 33, 129, 700)
-INTERPOLATIONS = ("linear", "kuhn", "simplex")
+INTERPOLATIONS = ("linear", "smoothstep", "nearest", "kuhn", "simplex")
 EXTENTS = ((), (4096, 1500, 3000, 777))
 
 every_shape = pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
@@ -237,7 +237,11 @@ def test_native_arguments_are_refused_with_what_and_got(native: ModuleType) -> N
     bad = [
         ("coords", coords.astype(np.float64), "coords must be float32"),
         ("table", table[:-1], "table must have shape"),
-        ("shape", ("cubic", scales, resolutions, sizes), "one of linear, kuhn, simplex, got cubic"),
+        (
+            "shape",
+            ("cubic", scales, resolutions, sizes),
+            "one of linear, smoothstep, nearest, kuhn, simplex, got cubic",
+        ),
         ("shape", (interpolation, (np.nan, *scales[1:]), resolutions, sizes), "a scale must be in"),
         ("shape", (interpolation, scales[1:], resolutions, sizes), "must be 10, got 9 and 10"),
         ("shape", (interpolation, scales, (0, *resolutions[1:]), sizes), "a resolution must be in"),

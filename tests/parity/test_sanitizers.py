@@ -27,7 +27,7 @@ FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
 GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.71875)
 HEADER_BYTES = 15
 SHAPE_BYTES = (2 * 2 + 1) * 4 * 4  # scales, resolutions, sizes of GEOMETRY
-INTERPOLATIONS = ("linear", "kuhn", "simplex")
+INTERPOLATIONS = ("linear", "smoothstep", "nearest", "kuhn", "simplex")
 REFUSED = 3
 INSTRUCTION_SETS = 3 if platform.machine() in ("x86_64", "AMD64") else 1
 
@@ -319,7 +319,7 @@ def test_every_truncation_is_refused(driver: Path) -> None:
         (9, b"\x00"),  # levels
         (9, b"\x21"),
         (10, b"\xff\xff\xff\xff"),  # points
-        (14, b"\x03"),  # interpolation
+        (14, b"\x05"),  # interpolation
         (15, struct.pack("<f", float("nan"))),  # scales
         (15, struct.pack("<f", -1.0)),
         (15, struct.pack("<f", 100.0)),

@@ -69,7 +69,8 @@ def test_a_pass_moves_coordinates_features_and_the_entries_of_corners() -> None:
     assert case.n_bytes("forward", "native") == 1024 * (12 + features + 8 * features)
     assert case.n_bytes("backward", "native") == 1024 * (12 + features + 16 * features)
     assert case.n_bytes("both", "tcnn") == 1024 * (24 + (2 + 24) * features // 2)
-    assert case._replace(interpolation="kuhn").n_corners == 4
+    kuhn = case._replace(interpolation="kuhn")
+    assert kuhn.n_bytes("forward", "cuda") == 1024 * (12 + features + 4 * features)
 
 
 @pytest.mark.parametrize(("dims", "sides"), [(2, [16, 32]), (3, [8, 8, 8]), (4, [4, 4, 4, 8])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import GridGeometry
+from inrcodec.kernels import GridGeometry, Interpolation
 
 NGP_IMAGE = GridGeometry(
     n_dims=2, n_levels=4, n_features=2, log2_table_size=10, base_resolution=16, growth=1.5
@@ -38,7 +38,7 @@ def geometries_of(
         log2_table_size=st.integers(3, 24),
         base_resolution=st.integers(1, 64),
         growth=st.integers(4096, 4 * 4096).map(lambda k: k / 4096),
-        interpolation=st.sampled_from(["linear", "kuhn", "simplex"]),
+        interpolation=st.sampled_from(list(get_args(Interpolation))),
         extents=extents,
     )
 
@@ -136,7 +136,7 @@ def test_the_last_row_a_dense_level_touches_is_below_twice_its_size(geometry: Gr
         ("growth", 1.0001, "1/4096"),
         ("growth", float("nan"), "[1, 16)"),
         ("growth", float("inf"), "[1, 16)"),
-        ("interpolation", "cubic", "linear, kuhn, simplex"),
+        ("interpolation", "cubic", "linear, smoothstep, nearest, kuhn, simplex"),
     ],
 )
 def test_a_field_out_of_range_is_named_with_its_range(field: str, value: Any, allowed: str) -> None:

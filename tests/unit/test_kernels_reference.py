@@ -20,6 +20,9 @@ DENSE_AND_HASHED = [
     GridGeometry(3, 2, 4, log2_table_size=7, base_resolution=3, growth=2.0),
     GridGeometry(4, 2, 8, log2_table_size=8, base_resolution=2, growth=2.5),
     GridGeometry(2, 3, 2, 6, 6, 1.75, "linear", (700, 4096)),
+    GridGeometry(1, 3, 1, 4, 5, 1.5, "smoothstep"),
+    GridGeometry(3, 2, 4, 7, 3, 2.0, "smoothstep", (4096, 3000, 500)),
+    GridGeometry(2, 3, 2, 6, 5, 1.75, "nearest", (4096, 1000)),
     GridGeometry(1, 3, 1, 4, 5, 1.5, "kuhn"),
     GridGeometry(2, 3, 2, 6, 5, 1.75, "kuhn", (4096, 1000)),
     GridGeometry(4, 2, 8, 8, 2, 2.5, "kuhn", (1, 4096, 3000, 2048)),
@@ -28,7 +31,6 @@ DENSE_AND_HASHED = [
     GridGeometry(3, 2, 4, 8, 3, 2.0, "simplex"),
     GridGeometry(4, 2, 8, 10, 2, 2.5, "simplex", (1, 4096, 3000, 2048)),
 ]
-INTERPOLATIONS = ("linear", "kuhn", "simplex")
 
 
 def arrays(geometry: GridGeometry, n_points: int) -> tuple[Any, Any]:
@@ -48,15 +50,23 @@ def encode_point(x: Any, table: Any, level: GridLevel, interpolation: str) -> An
         shift = float(np.float32((math.sqrt(n + 1) - 1) / n)) * sum(positions)
         positions = [p + shift for p in positions]
     fractions = [p - math.floor(p) for p in positions]
-    corners = cube_corners(fractions) if interpolation == "linear" else simplex_corners(fractions)
+    if interpolation == "smoothstep":
+        fractions = [3.0 * f**2 - 2.0 * f**3 for f in fractions]
     total = 0.0
-    for ups, weight in corners:
+    for ups, weight in corners_of(interpolation, fractions):
         row = 0
         for position, up, stride in zip(positions, ups, level.strides, strict=True):
             term = ((math.floor(position) + up) * stride) % 2**32
             row = row ^ term if level.hashed else row + term
         total = total + weight * table[level.offset + row % level.size]
     return total
+
+
+def corners_of(interpolation: str, fractions: list[float]) -> Any:
+    if interpolation == "nearest":
+        return [((0,) * len(fractions), 1.0)]
+    is_cube = interpolation in ("linear", "smoothstep")
+    return cube_corners(fractions) if is_cube else simplex_corners(fractions)
 
 
 def cube_corners(fractions: list[float]) -> Any:
@@ -114,7 +124,7 @@ def vertex_table(geometry: GridGeometry, value: Any) -> Any:
     return table
 
 
-@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("interpolation", ["linear", "kuhn", "simplex"])
 @pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
 def test_linear_functions_are_reproduced_exactly(n_dims: int, interpolation: Any) -> None:
     extents = (4096, 2048, 3000, 4096)[:n_dims]
@@ -152,7 +162,7 @@ def test_simplices_meet_the_cells_at_their_vertices(n_dims: int) -> None:
     )
 
 
-@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("interpolation", ["linear", "smoothstep", "kuhn", "simplex"])
 @pytest.mark.parametrize("log2_table_size", [4, 14])
 @pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
 def test_features_are_continuous(n_dims: int, log2_table_size: int, interpolation: Any) -> None:
@@ -164,6 +174,35 @@ def test_features_are_continuous(n_dims: int, log2_table_size: int, interpolatio
     along = reference.grid_encode(begin + (end - begin) * t, table, geometry)
     steepest = 5.0 * 2 * n_dims * 3.0  # scale, axes, and what skewing adds
     assert np.abs(np.diff(along, axis=0)).max() <= steepest / 200_000
+
+
+@pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
+def test_smoothed_cells_meet_linear_ones_at_vertices_and_middles_and_are_level_at_vertices(
+    n_dims: int,
+) -> None:
+    linear, smooth = (
+        GridGeometry(n_dims, 1, 2, 14, 9, 1.0, name) for name in ("linear", "smoothstep")
+    )
+    table = np.random.default_rng(2).random((linear.n_entries, 2))
+    halves = np.random.default_rng(3).integers(2, 16, (50, n_dims)) / 2
+    coords = (halves - 0.5) / 8.0
+    features = reference.grid_encode(coords, table, smooth)
+    expected = reference.grid_encode(coords, table, linear)
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-12)
+    slopes = reference.grid_encode_coords_gradient(np.ones_like(features), coords, table, smooth)
+    at_vertex = halves == np.floor(halves)
+    assert np.abs(slopes[at_vertex]).max() < 1e-10
+    assert np.abs(slopes[~at_vertex]).min() > 1e-6
+
+
+def test_the_nearest_vertex_alone_gives_its_value() -> None:
+    geometry = GridGeometry(2, 1, 1, 14, 9, 1.0, "nearest")
+    table = vertex_table(geometry, lambda vertices: vertices @ np.array([1.0, 100.0]))
+    coords = np.array([[0.0, 1.0], [0.49, 0.51], [3.4, 3.6], [7.6, 8.0]]) / np.array([8.0, 8.0])
+    features = reference.grid_encode(coords, table, geometry)
+    assert features[:, 0].tolist() == [100.0, 100.0, 403.0, 808.0]
+    slopes = reference.grid_encode_coords_gradient(np.ones_like(features), coords, table, geometry)
+    assert not slopes.any()
 
 
 def test_equal_fractions_are_taken_in_the_order_of_the_axes() -> None:

@@ -121,10 +121,6 @@ class GridNetwork(Network):
         """Between which vertices values are interpolated."""
 
     @property
-    def _n_corners(self) -> int:
-        return 1 << self.n_dims if self.interpolation == "linear" else self.n_dims + 1
-
-    @property
     def _sizes(self) -> tuple[int, ...]:
         hidden = (self.width_units * _WIDTH_UNIT,) * self.depth
         return (self.geometry.n_outputs, *hidden, self.n_channels)
@@ -167,7 +163,7 @@ class GridNetwork(Network):
     def macs_per_point(self) -> float:
         """One for each weight, and one for each feature of each corner."""
         weights = sum(a * b for a, b in zip(self._sizes[:-1], self._sizes[1:], strict=True))
-        return float(weights + self.geometry.n_outputs * self._n_corners)
+        return float(weights + self.geometry.n_outputs * self.geometry.n_corners)
 
 
 def grid_shape(
