@@ -29,33 +29,46 @@ struct Checked {
     GridCall call;
     int device;
 };
+using Direction = std::optional<Input>;
+
+// With the direction, if there is one, which has the shape of the coordinates.
+Checked along(const Direction& direction, const Array& coords, Checked checked) {
+    if (!direction) return checked;
+    const Array d = describe("direction", *direction);
+    check_array(kGridOp, d, coords.shape, coords.device);
+    checked.call.direction = floats(d);
+    return checked;
+}
 
 Checked check_forward(const Input& coords, const Input& table, const Shape& shape,
-                      const Output& out) {
+                      const Output& out, const Direction& direction) {
     const Array x = describe("coords", coords), t = describe("table", table),
                 o = describe("out", out);
     const Grid grid = check_inputs(x, t, shape_of(shape));
     check_features(grid, o, x);
-    return {grid, {x.shape[0], floats(x), floats(t), nullptr, floats(o)}, x.device};
+    const GridCall call{x.shape[0], floats(x), floats(t), nullptr, floats(o)};
+    return along(direction, x, {grid, call, x.device});
 }
 
 Checked check_table_gradient(const Input& gradient, const Input& coords, const Shape& shape,
-                             const Output& out) {
+                             const Output& out, const Direction& direction) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array o = describe("out", out);
     const Grid grid = check_inputs(x, o, shape_of(shape));
     check_features(grid, g, x);
-    return {grid, {x.shape[0], floats(x), nullptr, floats(g), floats(o)}, x.device};
+    const GridCall call{x.shape[0], floats(x), nullptr, floats(g), floats(o)};
+    return along(direction, x, {grid, call, x.device});
 }
 
 Checked check_coords_gradient(const Input& gradient, const Input& coords, const Input& table,
-                              const Shape& shape, const Output& out) {
+                              const Shape& shape, const Output& out, const Direction& direction) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array t = describe("table", table), o = describe("out", out);
     const Grid grid = check_inputs(x, t, shape_of(shape));
     check_features(grid, g, x);
     check_array(kGridOp, o, x.shape, x.device);
-    return {grid, {x.shape[0], floats(x), floats(t), floats(g), floats(o)}, x.device};
+    const GridCall call{x.shape[0], floats(x), floats(t), floats(g), floats(o)};
+    return along(direction, x, {grid, call, x.device});
 }
 
 void run_on_cpu(const Checked& checked, int n_threads,
@@ -67,19 +80,20 @@ void run_on_cpu(const Checked& checked, int n_threads,
 }
 
 void forward(const Input& coords, const Input& table, const Shape& shape, const Output& out,
-             int n_threads) {
-    run_on_cpu(check_forward(coords, table, shape, out), n_threads, grid_encode_forward);
+             const Direction& direction, int n_threads) {
+    run_on_cpu(check_forward(coords, table, shape, out, direction), n_threads, grid_encode_forward);
 }
 
 void table_gradient(const Input& gradient, const Input& coords, const Shape& shape,
-                    const Output& out, int n_threads) {
-    const Checked checked = check_table_gradient(gradient, coords, shape, out);
+                    const Output& out, const Direction& direction, int n_threads) {
+    const Checked checked = check_table_gradient(gradient, coords, shape, out, direction);
     run_on_cpu(checked, n_threads, grid_encode_table_gradient);
 }
 
 void coords_gradient(const Input& gradient, const Input& coords, const Input& table,
-                     const Shape& shape, const Output& out, int n_threads) {
-    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out);
+                     const Shape& shape, const Output& out, const Direction& direction,
+                     int n_threads) {
+    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out, direction);
     run_on_cpu(checked, n_threads, grid_encode_coords_gradient);
 }
 
@@ -92,19 +106,21 @@ void run_on_gpu(const Checked& checked, uintptr_t stream,
 }
 
 void forward_cuda(const Input& coords, const Input& table, const Shape& shape, const Output& out,
-                  uintptr_t stream) {
-    run_on_gpu(check_forward(coords, table, shape, out), stream, grid_encode_forward_cuda);
+                  const Direction& direction, uintptr_t stream) {
+    run_on_gpu(check_forward(coords, table, shape, out, direction), stream,
+               grid_encode_forward_cuda);
 }
 
 void table_gradient_cuda(const Input& gradient, const Input& coords, const Shape& shape,
-                         const Output& out, uintptr_t stream) {
-    const Checked checked = check_table_gradient(gradient, coords, shape, out);
+                         const Output& out, const Direction& direction, uintptr_t stream) {
+    const Checked checked = check_table_gradient(gradient, coords, shape, out, direction);
     run_on_gpu(checked, stream, grid_encode_table_gradient_cuda);
 }
 
 void coords_gradient_cuda(const Input& gradient, const Input& coords, const Input& table,
-                          const Shape& shape, const Output& out, uintptr_t stream) {
-    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out);
+                          const Shape& shape, const Output& out, const Direction& direction,
+                          uintptr_t stream) {
+    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out, direction);
     run_on_gpu(checked, stream, grid_encode_coords_gradient_cuda);
 }
 #endif
@@ -235,11 +251,14 @@ NB_MODULE(_native, m) {
     m.def("use_instruction_set", &use_instruction_set, "name"_a);
     m.def("keep_freed_memory", &keep_freed_memory, "keep"_a);
     m.def("grid_encode_forward", &forward,
-          "coords"_a, "table"_a, "shape"_a, "out"_a, "n_threads"_a);
+          "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
+          "n_threads"_a);
     m.def("grid_encode_table_gradient", &table_gradient,
-          "gradient"_a, "coords"_a, "shape"_a, "out"_a, "n_threads"_a);
+          "gradient"_a, "coords"_a, "shape"_a, "out"_a, "direction"_a.none(),
+          "n_threads"_a);
     m.def("grid_encode_coords_gradient", &coords_gradient,
-          "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "n_threads"_a);
+          "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
+          "n_threads"_a);
     m.def("mlp_forward", &forward_of_mlp, "x"_a, "parameters"_a, "sizes"_a, "has_bias"_a,
           "activation"_a, "out"_a, "n_threads"_a);
     m.def("mlp_gradients", &gradients_of_mlp, "gradient"_a, "x"_a, "parameters"_a, "sizes"_a,
@@ -258,11 +277,14 @@ NB_MODULE(_native, m) {
     m.attr("cuda_runtime") = INRCODEC_CUDA;
     m.def("cuda_device_count", &cuda_device_count);
     m.def("grid_encode_forward_cuda", &forward_cuda,
-          "coords"_a, "table"_a, "shape"_a, "out"_a, "stream"_a);
+          "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
+          "stream"_a);
     m.def("grid_encode_table_gradient_cuda", &table_gradient_cuda,
-          "gradient"_a, "coords"_a, "shape"_a, "out"_a, "stream"_a);
+          "gradient"_a, "coords"_a, "shape"_a, "out"_a, "direction"_a.none(),
+          "stream"_a);
     m.def("grid_encode_coords_gradient_cuda", &coords_gradient_cuda,
-          "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "stream"_a);
+          "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
+          "stream"_a);
 #else
     m.attr("cuda_runtime") = nb::none();
 #endif

@@ -51,13 +51,16 @@ struct Grid {
 
 // Arrays of a call, float32, rows contiguous: `coords` [n_points, n_dims], `table` [n_entries,
 // n_features], `gradient` (of the features) [n_points, n_levels * n_features]; `out` is what the
-// function gives. Null where a function does not need one.
+// function gives. Null where a function does not need one. With a `direction` [n_points, n_dims],
+// what is encoded is the derivative of the features along it, in which the axes count on which a
+// point is inside of (0, 1).
 struct GridCall {
     int64_t n_points = 0;
     const float* coords = nullptr;
     const float* table = nullptr;
     const float* gradient = nullptr;
     float* out = nullptr;
+    const float* direction = nullptr;
 };
 
 }  // namespace inrcodec

@@ -38,6 +38,30 @@ struct Points {
     }
 };
 
+// The way of each point of a block through the cells of a level, given a direction in coordinates.
+template <int D>
+struct Way {
+    float step[D][kBlock];
+
+    // On an axis on which a point is not inside of (0, 1) there is none.
+    void find(const float* direction, int count, const Points<D>& points, const GridLevel& level,
+              float skew) {
+        for (int d = 0; d < D; ++d) {
+            for (int i = 0; i < kBlock; ++i) {
+                const bool inside = points.x[d][i] > 0.0f && points.x[d][i] < 1.0f;
+                const float along = i < count ? direction[i * D + d] : 0.0f;
+                step[d][i] = inside ? level.scale[d] * along : 0.0f;
+            }
+        }
+        if (skew == 0.0f) return;
+        for (int i = 0; i < kBlock; ++i) {
+            float sum = step[0][i];
+            for (int d = 1; d < D; ++d) sum += step[d][i];
+            for (int d = 0; d < D; ++d) step[d][i] += skew * sum;
+        }
+    }
+};
+
 // The cell of each point: its lowest vertex and the place within, in [0, 1).
 template <int N>
 struct Cells {
@@ -121,7 +145,11 @@ struct VertexCells : Cells<N> {
     }
 
     // Its value is the same all over the cell.
+    void turn(const Way<D>&) {
+        for (int i = 0; i < kBlock; ++i) weight[0][i] = 0.0f;
+    }
     void add_slopes(const float (&)[kCorners][kBlock], float (&)[D][kBlock]) const {}
+    void add_bends(const float (&)[kCorners][kBlock], const Way<D>&, float (&)[D][kBlock]) const {}
 };
 
 // All corners of a cell; bit d of a corner's number says whether it is the upper one on axis d. If
@@ -140,7 +168,18 @@ struct AnyCubeCells : Cells<N> {
         if (kSmooth) smooth_fractions();
         for (int corner = 0; corner < kCorners; ++corner) {
             this->find_rows(row[corner], corner, level);
-            for (int i = 0; i < kBlock; ++i) weight[corner][i] = product(corner, -1, i);
+            for (int i = 0; i < kBlock; ++i) weight[corner][i] = product(corner, -1, -1, i);
+        }
+    }
+
+    // Replaces the weights by their derivatives on a way.
+    void turn(const Way<D>& way) {
+        for (int corner = 0; corner < kCorners; ++corner) {
+            for (int i = 0; i < kBlock; ++i) {
+                float sum = 0.0f;
+                for (int d = 0; d < D; ++d) sum += slope(corner, d, i) * way.step[d][i];
+                weight[corner][i] = sum;
+            }
         }
     }
 
@@ -152,14 +191,27 @@ struct AnyCubeCells : Cells<N> {
                     slopes[d][i] += slope(corner, d, i) * values[corner][i];
     }
 
+    // Likewise of the interpolated value's derivative on a way.
+    void add_bends(const float (&values)[kCorners][kBlock], const Way<D>& way,
+                   float (&slopes)[D][kBlock]) const {
+        for (int d = 0; d < D; ++d)
+            for (int other = 0; other < D; ++other)
+                for (int corner = 0; corner < kCorners; ++corner)
+                    for (int i = 0; i < kBlock; ++i)
+                        slopes[d][i] +=
+                            bend(corner, d, other, i) * way.step[other][i] * values[corner][i];
+    }
+
   private:
     float steepness[kSmooth ? D : 1][kBlock];  // of a smoothed fraction
+    float curvature[kSmooth ? D : 1][kBlock];
 
     void smooth_fractions() {
         for (int d = 0; d < D; ++d) {
             for (int i = 0; i < kBlock; ++i) {
                 const float f = fraction[d][i];
                 steepness[kSmooth ? d : 0][i] = 6.0f * f * (1.0f - f);
+                curvature[kSmooth ? d : 0][i] = 6.0f - 12.0f * f;
                 fraction[d][i] = f * f * (3.0f - 2.0f * f);
             }
         }
@@ -167,17 +219,29 @@ struct AnyCubeCells : Cells<N> {
 
     // The derivative of a corner's weight along one axis of the cell.
     float slope(int corner, int axis, int i) const {
-        const float others = product(corner, axis, i);
+        const float others = product(corner, axis, -1, i);
         const float up = kSmooth ? steepness[kSmooth ? axis : 0][i] * others : others;
         return (corner >> axis) & 1 ? up : -up;
     }
 
-    // The product of f or 1 - f over all axes but one.
-    float product(int corner, int without, int i) const {
+    // The derivative of that along another axis, or along the same.
+    float bend(int corner, int axis, int other, int i) const {
+        if (axis == other) {
+            const float up =
+                kSmooth ? curvature[kSmooth ? axis : 0][i] * product(corner, axis, -1, i) : 0.0f;
+            return (corner >> axis) & 1 ? up : -up;
+        }
+        float up = product(corner, axis, other, i);
+        if (kSmooth) up *= steepness[kSmooth ? axis : 0][i] * steepness[kSmooth ? other : 0][i];
+        return ((corner >> axis) ^ (corner >> other)) & 1 ? -up : up;
+    }
+
+    // The product of f or 1 - f over all axes but two.
+    float product(int corner, int without, int nor, int i) const {
         float w = 1.0f;
         for (int d = 0; d < D; ++d) {
             const float f = fraction[d][i];
-            if (d != without) w *= (corner >> d) & 1 ? f : 1.0f - f;
+            if (d != without && d != nor) w *= (corner >> d) & 1 ? f : 1.0f - f;
         }
         return w;
     }
@@ -216,6 +280,21 @@ struct SimplexCells : Cells<N> {
         }
     }
 
+    // Replaces the weights by their derivatives on a way.
+    void turn(const Way<D>& way) {
+        for (int corner = 0; corner < kCorners; ++corner)
+            for (int i = 0; i < kBlock; ++i) weight[corner][i] = 0.0f;
+        for (int d = 0; d < D; ++d) {
+            for (int corner = 0; corner < D; ++corner) {
+                for (int i = 0; i < kBlock; ++i) {
+                    const float step = rank[d][i] == corner ? way.step[d][i] : 0.0f;
+                    weight[corner][i] -= step;
+                    weight[corner + 1][i] += step;
+                }
+            }
+        }
+    }
+
     // Adds, for a value at each corner, the interpolated value's derivative along each axis.
     void add_slopes(const float (&values)[kCorners][kBlock], float (&slopes)[D][kBlock]) const {
         for (int d = 0; d < D; ++d)
@@ -224,6 +303,9 @@ struct SimplexCells : Cells<N> {
                     slopes[d][i] +=
                         rank[d][i] == corner ? values[corner + 1][i] - values[corner][i] : 0.0f;
     }
+
+    // It is linear in the simplex.
+    void add_bends(const float (&)[kCorners][kBlock], const Way<D>&, float (&)[D][kBlock]) const {}
 
   private:
     int32_t rank[D][kBlock];  // how many axes come before

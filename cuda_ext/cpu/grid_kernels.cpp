@@ -36,11 +36,26 @@ inline int block_count(int64_t first, int64_t last) {
     return static_cast<int>(last - first < kBlock ? last - first : kBlock);
 }
 
+// Where the points of a block lie on a level, and what each corner counts.
+template <class Cells, int D>
+inline void place(Cells& cells, Way<D>& way, const Points<D>& points, const Grid& grid,
+                  const GridLevel& level, const float* direction, int count) {
+    cells.locate(points, level, grid.skew);
+    if (direction == nullptr) return;
+    way.find(direction, count, points, level, grid.skew);
+    cells.turn(way);
+}
+
+inline const float* direction_at(const GridCall& call, int64_t point, int n_dims) {
+    return call.direction == nullptr ? nullptr : call.direction + point * n_dims;
+}
+
 template <class Cells, int F>
 void forward(const Grid& grid, const GridCall& call, const GridSpan& span) {
     using Row = typename Lanes<F>::type;
     constexpr int D = Cells::D;
     Points<D> points;
+    Way<D> way;
     Cells cells;
     const int64_t stride = int64_t{grid.n_levels} * F;
     for (int64_t first = span.first; first < span.last; first += kBlock) {
@@ -50,7 +65,7 @@ void forward(const Grid& grid, const GridCall& call, const GridSpan& span) {
             const GridLevel& level = grid.levels[l];
             const float* table = call.table + int64_t{level.offset} * F;
             float* out = call.out + first * stride + int64_t{l} * F;
-            cells.locate(points, level, grid.skew);
+            place(cells, way, points, grid, level, direction_at(call, first, D), count);
             for (int i = 0; i < count; ++i) {
                 Row sum = {};
                 for (int corner = 0; corner < cells.kCorners; ++corner) {
@@ -68,6 +83,7 @@ void table_gradient(const Grid& grid, const GridCall& call, const GridSpan& span
     using Row = typename Lanes<F>::type;
     constexpr int D = Cells::D;
     Points<D> points;
+    Way<D> way;
     Cells cells;
     const int64_t stride = int64_t{grid.n_levels} * F;
     for (int64_t first = span.first; first < span.last; first += kBlock) {
@@ -77,7 +93,7 @@ void table_gradient(const Grid& grid, const GridCall& call, const GridSpan& span
             const GridLevel& level = grid.levels[l];
             float* target = sums + int64_t{level.offset} * F;
             const float* gradient = call.gradient + first * stride + int64_t{l} * F;
-            cells.locate(points, level, grid.skew);
+            place(cells, way, points, grid, level, direction_at(call, first, D), count);
             for (int i = 0; i < count; ++i) {
                 const Row g = *lanes<F>(gradient + i * stride);
                 for (int corner = 0; corner < cells.kCorners; ++corner) {
@@ -120,6 +136,7 @@ template <class Cells, int F>
 void coords_gradient(const Grid& grid, const GridCall& call, const GridSpan& span) {
     constexpr int D = Cells::D;
     Points<D> points;
+    Way<D> way;
     Cells cells;
     float dots[Cells::kCorners][kBlock];
     float slopes[D][kBlock], total[D][kBlock];
@@ -137,7 +154,12 @@ void coords_gradient(const Grid& grid, const GridCall& call, const GridSpan& spa
             dot_rows<Cells, F>(cells, table, gradient, stride, count, dots);
             for (int d = 0; d < D; ++d)
                 for (int i = 0; i < kBlock; ++i) slopes[d][i] = 0.0f;
-            cells.add_slopes(dots, slopes);
+            if (const float* direction = direction_at(call, first, D)) {
+                way.find(direction, count, points, level, grid.skew);
+                cells.add_bends(dots, way, slopes);
+            } else {
+                cells.add_slopes(dots, slopes);
+            }
             add_scaled(slopes, level, grid.skew, total);
         }
         for (int i = 0; i < count; ++i) {

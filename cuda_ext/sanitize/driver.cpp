@@ -3,7 +3,8 @@
 //   driver CALL [RESULT]
 //
 // CALL on a grid, little-endian:
-//   "INRK" | u8 op: 0 forward, 1 table gradient, 2 coords gradient | u8 threads
+//   "INRK" | u8 op: 0 forward, 1 table gradient, 2 coords gradient, 3 to 5 the same along a direction
+//   u8 threads
 //   u8 instruction set | u8 dims | u8 features | u8 levels | u32 points
 //   u8 interpolation: 0 linear, 1 smoothstep, 2 nearest, 3 kuhn, 4 simplex, else none
 //   f32 scales [levels, dims] | u32 resolutions [levels, dims]
@@ -11,6 +12,7 @@
 //   f32 coords [points, dims]
 //   f32 table [sum of sizes, features]              (op 0, 2)
 //   f32 gradient [points, levels * features]        (op 1, 2)
+//   f32 direction [points, dims]                    (op 3 to 5, after what op - 3 has)
 // CALL on a network:
 //   "INRM" | u8 op: 0 forward, 1 gradients | u8 threads | u8 instruction set
 //   u8 has bias | u8 activation: its number in kActivationNames | u8 layers | u32 points
@@ -56,7 +58,9 @@ GridShape read_shape(Reader& reader, uint64_t n_levels, uint64_t n_dims) {
 }
 
 std::vector<float> run_grid(Reader& reader) {
-    const auto [op, n_threads] = read_start(reader, kCoordsGradient);
+    const auto [code, n_threads] = read_start(reader, 2 * kCoordsGradient + 1);
+    const bool is_along = code > kCoordsGradient;
+    const int op = is_along ? code - kCoordsGradient - 1 : code;
     const int64_t n_dims = reader.number<uint8_t>(), n_features = reader.number<uint8_t>();
     const uint64_t n_levels = reader.number<uint8_t>();
     const int64_t n_points = reader.number<uint32_t>();
@@ -69,9 +73,10 @@ std::vector<float> run_grid(Reader& reader) {
     const int64_t n_outputs = int64_t{grid.n_levels} * n_features;
     const std::vector<int64_t> points{n_points, n_dims}, rows{grid.n_entries, n_features};
     std::vector<float> coords = reader.numbers<float>(n_points * n_dims);
-    std::vector<float> table, gradient;
+    std::vector<float> table, gradient, direction;
     if (op != kTableGradient) table = reader.numbers<float>(grid.n_entries * n_features);
     if (op != kForward) gradient = reader.numbers<float>(n_points * n_outputs);
+    if (is_along) direction = reader.numbers<float>(n_points * n_dims);
     reader.finish();
 
     const int64_t n_results = op == kForward         ? n_points * n_outputs
@@ -83,7 +88,8 @@ std::vector<float> run_grid(Reader& reader) {
     check_inputs(x, t, shape);
     if (op != kForward)
         check_features(grid, describe("gradient", gradient, {n_points, n_outputs}), x);
-    const GridCall call{n_points, coords.data(), table.data(), gradient.data(), out.data()};
+    GridCall call{n_points, coords.data(), table.data(), gradient.data(), out.data()};
+    if (is_along) call.direction = direction.data();
     if (op == kForward) grid_encode_forward(grid, call, n_threads);
     if (op == kTableGradient) grid_encode_table_gradient(grid, call, n_threads);
     if (op == kCoordsGradient) grid_encode_coords_gradient(grid, call, n_threads);

@@ -48,17 +48,29 @@ __all__ = [
 ]
 
 
-def call_on_cpu(name: str, inputs: tuple[Array, ...], geometry: GridGeometry, out: Array) -> None:
+def call_on_cpu(
+    name: str,
+    inputs: tuple[Array, ...],
+    geometry: GridGeometry,
+    out: Array,
+    *,
+    direction: Array | None = None,
+) -> None:
     """Run the native function `name` on CPU arrays."""
     function = getattr(_module(), name)
-    function(*inputs, geometry.shape, out, dispatch.threads())
+    function(*inputs, geometry.shape, out, direction, dispatch.threads())
 
 
 def call_on_gpu(
-    name: str, inputs: tuple[torch.Tensor, ...], geometry: GridGeometry, out: torch.Tensor
+    name: str,
+    inputs: tuple[torch.Tensor, ...],
+    geometry: GridGeometry,
+    out: torch.Tensor,
+    *,
+    direction: torch.Tensor | None = None,
 ) -> None:
     """Queue the native function `name` on the current stream of the GPU that holds `out`."""
-    queue_on_gpu(name, out, *inputs, geometry.shape, out)
+    queue_on_gpu(name, out, *inputs, geometry.shape, out, direction)
 
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:

@@ -10,19 +10,18 @@ Yang 2023; damped sines: Shah and Sitawarin 2023, arXiv:2306.15242.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import reduce
-from itertools import product
 from types import ModuleType
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
+from inrcodec.kernels.geometry import GridGeometry, GridLevel
 from inrcodec.kernels.perceptron import Activation
+from inrcodec.kernels.reference_cells import Corner, locate
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +39,9 @@ __all__ = [
 ]
 
 
-def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
+def grid_encode(
+    coords: Array, table: Array, geometry: GridGeometry, *, direction: Array | None = None
+) -> Array:
     """Features [n, levels * features] of `table` [entries, features] at `coords` [n, dims].
 
     out[i, l] = sum over the corners v of x_i's cell or simplex of w_v(x_i) * table[index_l(v)].
@@ -48,14 +49,18 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     `table`. Positions p = s * x + 0.5, and y = F * sum(p) + p where the grid is skewed, are
     computed in float64 and rounded once to the type of coords, as a fused multiply-add would; the
     sum is one of that type, in the order of the axes.
+
+    With a `direction` [n, dims], the derivatives of the features along it, at the border of [0, 1]
+    and outside without the axes of which that is so.
     """
     xp = array_api_compat.array_namespace(coords, table)
     outputs: list[Array] = []
     for level in geometry.levels:
         rows = table[level.offset : level.offset + level.size, :]
-        place = _locate(xp, coords, level, geometry)
+        place = locate(xp, coords, level, geometry)
+        way = _way(xp, direction, coords, level=level, geometry=geometry)
         terms = (
-            xp.astype(corner.weight(), table.dtype)[:, None]
+            xp.astype(_weight(corner, way), table.dtype)[:, None]
             * xp.take(rows, place.row(corner, level), axis=0)
             for corner in place.corners()
         )
@@ -64,8 +69,10 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     return features
 
 
-def grid_encode_table_gradient(gradient: Array, coords: Array, geometry: GridGeometry) -> Array:
-    """The gradient of the table, given the `gradient` [n, levels * features] of the features."""
+def grid_encode_table_gradient(
+    gradient: Array, coords: Array, geometry: GridGeometry, *, direction: Array | None = None
+) -> Array:
+    """The gradient of the table, given the `gradient` [n, levels * features] of what is encoded."""
     xp = array_api_compat.array_namespace(gradient, coords)
     device = array_api_compat.device(gradient)
     shape = (geometry.n_entries, geometry.n_features)
@@ -73,15 +80,21 @@ def grid_encode_table_gradient(gradient: Array, coords: Array, geometry: GridGeo
     for number, level in enumerate(geometry.levels):
         rows = total[level.offset : level.offset + level.size, :]
         features = _features_of(gradient, number, geometry)
-        place = _locate(xp, coords, level, geometry)
+        place = locate(xp, coords, level, geometry)
+        way = _way(xp, direction, coords, level=level, geometry=geometry)
         for corner in place.corners():
-            weight = xp.astype(corner.weight(), gradient.dtype)
+            weight = xp.astype(_weight(corner, way), gradient.dtype)
             _add_rows(rows, place.row(corner, level), weight[:, None] * features)
     return total
 
 
 def grid_encode_coords_gradient(
-    gradient: Array, coords: Array, table: Array, geometry: GridGeometry
+    gradient: Array,
+    coords: Array,
+    table: Array,
+    geometry: GridGeometry,
+    *,
+    direction: Array | None = None,
 ) -> Array:
     """The gradient of the coordinates; zero at the border of [0, 1] and outside."""
     xp = array_api_compat.array_namespace(gradient, coords, table)
@@ -89,19 +102,56 @@ def grid_encode_coords_gradient(
     for number, level in enumerate(geometry.levels):
         rows = table[level.offset : level.offset + level.size, :]
         features = _features_of(gradient, number, geometry)
-        place = _locate(xp, coords, level, geometry)
+        place = locate(xp, coords, level, geometry)
+        way = _way(xp, direction, coords, level=level, geometry=geometry)
         slopes: Array = xp.zeros_like(coords)
         for corner in place.corners():
             values = xp.take(rows, place.row(corner, level), axis=0)
             along = xp.astype(xp.sum(features * values, axis=1), coords.dtype)
             for axis in range(geometry.n_dims):
-                slopes[:, axis] += corner.slope(axis) * along
+                slopes[:, axis] += _slope_of(corner, axis, way) * along
         if geometry.interpolation == "simplex":
             slopes = slopes + geometry.skew * xp.sum(slopes, axis=1)[:, None]
         for axis, scale in enumerate(level.scales):
             total[:, axis] += scale * slopes[:, axis]
+    return total * _inside(xp, coords)
+
+
+def _inside(xp: ModuleType, coords: Array) -> Array:
+    """1 where a coordinate is within (0, 1), else 0."""
     inside: Array = xp.astype((coords > 0) & (coords < 1), coords.dtype)
-    return total * inside
+    return inside
+
+
+def _way(
+    xp: ModuleType,
+    direction: Array | None,
+    coords: Array,
+    *,
+    level: GridLevel,
+    geometry: GridGeometry,
+) -> list[Array] | None:
+    """A direction in the cells of a level, [n] for each axis."""
+    if direction is None:
+        return None
+    axes = (direction * _inside(xp, coords)).T
+    way = [axes[axis, :] * scale for axis, scale in enumerate(level.scales)]
+    total = reduce(operator.add, way)
+    return [step + geometry.skew * total for step in way]
+
+
+def _weight(corner: Corner[Array], way: list[Array] | None) -> Array:
+    """What a corner counts, or its derivative on a way through the cell."""
+    if way is None:
+        return corner.weight()
+    return reduce(operator.add, (corner.slope(axis) * step for axis, step in enumerate(way)))
+
+
+def _slope_of(corner: Corner[Array], axis: int, way: list[Array] | None) -> Array:
+    """The derivative of `_weight` along an axis of the cell."""
+    if way is None:
+        return corner.slope(axis)
+    return reduce(operator.add, (corner.bend(axis, d) * step for d, step in enumerate(way)))
 
 
 def mlp(
@@ -217,156 +267,6 @@ def _features_of(gradient: Array, number: int, geometry: GridGeometry) -> Array:
     """The columns of one level."""
     first = number * geometry.n_features
     return gradient[:, first : first + geometry.n_features]
-
-
-def _locate(
-    xp: ModuleType, coords: Array, level: GridLevel, geometry: GridGeometry
-) -> _Place[Array]:
-    """Where each point lies on a level."""
-    inside = xp.where(coords > 0, coords, xp.zeros_like(coords))
-    inside = xp.where(inside < 1, inside, xp.ones_like(coords))
-    scales = xp.asarray(level.scales, dtype=xp.float64, device=array_api_compat.device(coords))
-    position = xp.astype(xp.astype(inside, xp.float64) * scales + 0.5, coords.dtype)
-    if geometry.interpolation == "simplex":
-        total = reduce(operator.add, (position[:, axis] for axis in range(geometry.n_dims)))
-        shift = geometry.skew * xp.astype(total, xp.float64)[:, None]
-        position = xp.astype(shift + xp.astype(position, xp.float64), coords.dtype)
-    cell = xp.floor(position)
-    return _Place(xp, xp.astype(cell, xp.int64), position - cell, geometry.interpolation)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place(Generic[Array]):
-    """The cell [n, dims] (int64) of each point, and the point's place in it, in [0, 1)."""
-
-    xp: ModuleType
-    cell: Array
-    fraction: Array
-    interpolation: Interpolation
-
-    def corners(self) -> Iterator[_Corner[Array]]:
-        """The corners of each point's cell, or of its simplex."""
-        n_dims, f = self.fraction.shape[1], self.fraction
-        if self.interpolation == "nearest":
-            yield _Vertex(f)
-        elif self.interpolation in ("linear", "smoothstep"):
-            is_smooth = self.interpolation == "smoothstep"
-            heights = f * f * (3.0 - 2.0 * f) if is_smooth else f
-            slopes = 6.0 * f * (1.0 - f) if is_smooth else self.xp.ones_like(f)
-            for steps in product((0, 1), repeat=n_dims):
-                yield _CubeCorner(heights, slopes, steps)
-        else:
-            fractions = [self.fraction[:, axis] for axis in range(n_dims)]
-            ranks = [self._rank(axis) for axis in range(n_dims)]
-            for number in range(n_dims + 1):
-                yield _SimplexCorner(self.xp, fractions, ranks, number)
-
-    def _rank(self, axis: int) -> Array:
-        """How many axes come before this one [n] by falling fraction, equal ones by number."""
-        mine = self.fraction[:, axis]
-        others = [i for i in range(self.fraction.shape[1]) if i != axis]
-        ahead = (
-            self.fraction[:, i] >= mine if i < axis else self.fraction[:, i] > mine for i in others
-        )
-        rank: Array = self.xp.zeros_like(self.cell[:, axis])
-        for is_ahead in ahead:
-            rank = rank + self.xp.astype(is_ahead, rank.dtype)
-        return rank
-
-    def row(self, corner: _Corner[Array], level: GridLevel) -> Array:
-        """The row [n] of a corner's vertex within the level."""
-        terms = (
-            (self.cell[:, axis] + corner.step(axis)) * stride
-            for axis, stride in enumerate(level.strides)
-        )
-        index: Array = reduce(self.xp.bitwise_xor if level.hashed else operator.add, terms)
-        return index % level.size
-
-
-@dataclass(frozen=True, slots=True)
-class _Vertex(Generic[Array]):
-    """The lowest corner of the cell, alone."""
-
-    fraction: Array
-
-    def step(self, axis: int) -> int:
-        """How far from the cell's lowest corner."""
-        return 0
-
-    def weight(self) -> Array:
-        """One [n]."""
-        return self.fraction[:, 0] * 0.0 + 1.0
-
-    def slope(self, axis: int) -> Array:
-        """The derivative [n] of the weight: zero."""
-        return self.fraction[:, axis] * 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _CubeCorner(Generic[Array]):
-    """A corner of the cell: `steps` is 0 or 1 per axis.
-
-    `heights` [n, dims] rise from 0 to 1 through the cell, with `slopes`.
-    """
-
-    heights: Array
-    slopes: Array
-    steps: tuple[int, ...]
-
-    def step(self, axis: int) -> int:
-        """How far from the cell's lowest corner."""
-        return self.steps[axis]
-
-    def weight(self) -> Array:
-        """The product [n] over the axes of the height or 1 less it."""
-        return reduce(operator.mul, (self._factor(axis) for axis in range(len(self.steps))))
-
-    def slope(self, axis: int) -> Array:
-        """The derivative [n] of the weight along an axis of the cell."""
-        slope = self.slopes[:, axis] * (1.0 if self.steps[axis] else -1.0)
-        others = (self._factor(other) for other in range(len(self.steps)) if other != axis)
-        return reduce(operator.mul, others, slope)
-
-    def _factor(self, axis: int) -> Array:
-        return self.heights[:, axis] if self.steps[axis] else 1.0 - self.heights[:, axis]
-
-
-@dataclass(frozen=True, slots=True)
-class _SimplexCorner(Generic[Array]):
-    """The corner reached by a step along each of the `number` axes of largest fraction."""
-
-    xp: ModuleType
-    fractions: list[Array]
-    ranks: list[Array]
-    number: int
-
-    def step(self, axis: int) -> Array:
-        """How far from the cell's lowest corner [n], 0 or 1."""
-        steps: Array = self.xp.astype(self.ranks[axis] < self.number, self.ranks[axis].dtype)
-        return steps
-
-    def weight(self) -> Array:
-        """The fraction [n] of the last axis that was stepped along, less that of the next one."""
-        if self.number == 0:
-            return 1.0 - self._sorted(0)
-        if self.number == len(self.ranks):
-            return self._sorted(self.number - 1)
-        return self._sorted(self.number - 1) - self._sorted(self.number)
-
-    def slope(self, axis: int) -> Array:
-        """The derivative [n] of the weight along an axis of the cell."""
-        return self._is_at(axis, self.number - 1) - self._is_at(axis, self.number)
-
-    def _sorted(self, rank: int) -> Array:
-        terms = (self._is_at(axis, rank) * f for axis, f in enumerate(self.fractions))
-        return reduce(operator.add, terms)
-
-    def _is_at(self, axis: int, rank: int) -> Array:
-        there: Array = self.xp.astype(self.ranks[axis] == rank, self.fractions[axis].dtype)
-        return there
-
-
-_Corner: TypeAlias = _Vertex[Array] | _CubeCorner[Array] | _SimplexCorner[Array]
 
 
 def _add_rows(target: Array, index: Array, values: Array) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
 
+from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.geometry import GridGeometry
 
@@ -28,8 +29,8 @@ _library: Final = torch.library.Library("inrcodec", "DEF")  # type: ignore[no-un
 
 
 def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor:
-    """`inrcodec.kernels.grid_encode` for tensors whose shapes are checked; differentiable."""
-    features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, *astuple(geometry))
+    """`inrcodec.kernels.grid_encode` for tensors whose shapes are checked; differentiable twice."""
+    features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, None, *astuple(geometry))
     return features
 
 
@@ -41,103 +42,173 @@ def _geometry(*fields: Any) -> GridGeometry:
     return _known_geometry(*numbers, tuple(extents))
 
 
-def _forward(coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
+def _forward(coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any) -> Tensor:
     geometry = _geometry(*fields)
-    if not _is_native(coords, table):
-        return reference.grid_encode(coords, table, geometry)
-    out = _empty_features(coords, table, *fields)
-    return _run_native("grid_encode_forward", (coords, table), geometry, out)
+    if not _is_native(coords, table, direction):
+        return reference.grid_encode(coords, table, geometry, direction=direction)
+    out = _empty_features(coords, table, direction, *fields)
+    return _run_native("grid_encode_forward", (coords, table), geometry, out, direction=direction)
 
 
-def _table_gradient(gradient: Tensor, coords: Tensor, *fields: Any) -> Tensor:
-    geometry = _geometry(*fields)
-    if not _is_native(gradient, coords):
-        return reference.grid_encode_table_gradient(gradient, coords, geometry)
-    out = _empty_table(gradient, coords, *fields)
-    return _run_native("grid_encode_table_gradient", (gradient, coords), geometry, out)
+def _table_gradient(
+    gradient: Tensor, coords: Tensor, direction: Tensor | None, *fields: Any
+) -> Tensor:
+    geometry, inputs = _geometry(*fields), (gradient, coords)
+    if not _is_native(*inputs, direction):
+        return reference.grid_encode_table_gradient(*inputs, geometry, direction=direction)
+    out = _empty_table(*inputs, direction, *fields)
+    name = "grid_encode_table_gradient"
+    return _run_native(name, inputs, geometry, out, direction=direction)
 
 
-def _coords_gradient(gradient: Tensor, coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
-    geometry = _geometry(*fields)
-    if not _is_native(gradient, coords, table):
-        return reference.grid_encode_coords_gradient(gradient, coords, table, geometry)
-    out = _empty_coords(gradient, coords, table, *fields)
-    return _run_native("grid_encode_coords_gradient", (gradient, coords, table), geometry, out)
+def _coords_gradient(
+    gradient: Tensor, coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
+) -> Tensor:
+    geometry, inputs = _geometry(*fields), (gradient, coords, table)
+    if not _is_native(*inputs, direction):
+        return reference.grid_encode_coords_gradient(*inputs, geometry, direction=direction)
+    out = _empty_coords(*inputs, direction, *fields)
+    name = "grid_encode_coords_gradient"
+    return _run_native(name, inputs, geometry, out, direction=direction)
 
 
-def _is_native(*tensors: Tensor) -> bool:
-    module = dispatch.native()
-    if module is None or any(tensor.dtype != torch.float32 for tensor in tensors):
+def _is_native(*tensors: Tensor | None) -> bool:
+    module, given = dispatch.native(), [tensor for tensor in tensors if tensor is not None]
+    if module is None or any(tensor.dtype != torch.float32 for tensor in given):
         return False
-    device = tensors[0].device.type
+    device = given[0].device.type
     return device == "cpu" or (device == "cuda" and module.cuda_runtime is not None)
 
 
 def _run_native(
-    name: str, inputs: tuple[Tensor, ...], geometry: GridGeometry, out: Tensor
+    name: str,
+    inputs: tuple[Tensor, ...],
+    geometry: GridGeometry,
+    out: Tensor,
+    *,
+    direction: Tensor | None,
 ) -> Tensor:
     plain = tuple(tensor.detach().contiguous() for tensor in inputs)
+    way = None if direction is None else direction.detach().contiguous()
     call = native.call_on_cpu if out.device.type == "cpu" else native.call_on_gpu
-    call(name, plain, geometry, out)
+    call(name, plain, geometry, out, direction=way)
     return out
 
 
 # The shapes of the results, also for tensors without data.
 
 
-def _empty_features(coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
+def _empty_features(
+    coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
+) -> Tensor:
     return table.new_empty((coords.shape[0], _geometry(*fields).n_outputs))
 
 
-def _empty_table(gradient: Tensor, coords: Tensor, *fields: Any) -> Tensor:
+def _empty_table(
+    gradient: Tensor, coords: Tensor, direction: Tensor | None, *fields: Any
+) -> Tensor:
     geometry = _geometry(*fields)
     return gradient.new_empty((geometry.n_entries, geometry.n_features))
 
 
-def _empty_coords(gradient: Tensor, coords: Tensor, table: Tensor, *fields: Any) -> Tensor:
+def _empty_coords(
+    gradient: Tensor, coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
+) -> Tensor:
     return torch.empty_like(coords, memory_format=torch.contiguous_format)
 
 
-def _remember(
-    ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, ...], output: Tensor
-) -> None:
-    coords, table, *fields = inputs
-    ctx.save_for_backward(coords, table)
-    ctx.fields = fields  # type: ignore[attr-defined]
+# The way back. Each operator is linear in all its tensors but the coordinates, so its derivatives
+# are the same three operators: <g, features(x, T)> = <table_gradient(g, x), T>, and what is encoded
+# along a direction v is <coords_gradient(g, x, T), v>.
 
 
-def _backward(
-    ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-) -> tuple[Tensor | None, ...]:
-    coords, table = ctx.saved_tensors  # type: ignore[attr-defined]
-    fields = ctx.fields  # type: ignore[attr-defined]
-    needs_coords, needs_table, *_ = ctx.needs_input_grad  # type: ignore[attr-defined]
-    ops = torch.ops.inrcodec
-    grad_coords = (
-        ops.grid_encode_coords_gradient(gradient, coords, table, *fields) if needs_coords else None
-    )
-    grad_table = ops.grid_encode_table_gradient(gradient, coords, *fields) if needs_table else None
-    return grad_coords, grad_table, *(None for _ in fields)
+class _Context(Protocol):
+    """What torch hands from the way there to the way back."""
+
+    saved_tensors: tuple[Tensor | None, ...]
+    needs_input_grad: tuple[bool, ...]
+    fields: tuple[Any, ...]
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
+
+
+def _remember(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
+    tensors = [value for value in inputs if value is None or isinstance(value, Tensor)]
+    ctx.save_for_backward(*tensors)
+    ctx.fields = inputs[len(tensors) :]
+
+
+def _forward_back(ctx: _Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    coords, table, direction = ctx.saved_tensors
+    needs_coords, needs_table, needs_direction, *_ = ctx.needs_input_grad
+    rest, ops = (direction, *ctx.fields), torch.ops.inrcodec
+    of_coords = of_table = of_direction = None
+    if needs_coords:
+        of_coords = ops.grid_encode_coords_gradient(gradient, coords, table, *rest)
+    if needs_table:
+        of_table = ops.grid_encode_table_gradient(gradient, coords, *rest)
+    if needs_direction:
+        of_direction = ops.grid_encode_coords_gradient(gradient, coords, table, None, *ctx.fields)
+    return of_coords, of_table, of_direction, *(None for _ in ctx.fields)
+
+
+def _table_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+    gradient, coords, direction = ctx.saved_tensors
+    needs_gradient, needs_coords, needs_direction, *_ = ctx.needs_input_grad
+    rest, ops = (direction, *ctx.fields), torch.ops.inrcodec
+    of_gradient = of_coords = of_direction = None
+    if needs_gradient:
+        of_gradient = ops.grid_encode(coords, cotangent, *rest)
+    if needs_coords:
+        of_coords = ops.grid_encode_coords_gradient(gradient, coords, cotangent, *rest)
+    if needs_direction:
+        inputs = gradient, coords, cotangent, None
+        of_direction = ops.grid_encode_coords_gradient(*inputs, *ctx.fields)
+    return of_gradient, of_coords, of_direction, *(None for _ in ctx.fields)
+
+
+def _coords_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+    gradient, coords, table, direction = ctx.saved_tensors
+    if direction is not None:
+        raise ConfigError("a grid has no third derivative by its coordinates here")
+    needs_gradient, needs_coords, needs_table, *_ = ctx.needs_input_grad
+    rest, ops = (cotangent, *ctx.fields), torch.ops.inrcodec
+    of_gradient = of_coords = of_table = None
+    if needs_gradient:
+        of_gradient = ops.grid_encode(coords, table, *rest)
+    if needs_coords:
+        of_coords = ops.grid_encode_coords_gradient(gradient, coords, table, *rest)
+    if needs_table:
+        of_table = ops.grid_encode_table_gradient(gradient, coords, *rest)
+    return of_gradient, of_coords, of_table, None, *(None for _ in ctx.fields)
 
 
 def _define(
-    name: str, tensors: str, run: Callable[..., Tensor], fake: Callable[..., Tensor]
+    name: str, tensors: str, run: Callable[..., Tensor], *, fake: Callable[..., Tensor], back: Any
 ) -> None:
-    _library.define(f"{name}({tensors}, {_FIELDS}) -> Tensor")  # type: ignore[no-untyped-call]
+    schema = f"{name}({tensors}, Tensor? direction, {_FIELDS}) -> Tensor"
+    _library.define(schema)  # type: ignore[no-untyped-call]
     _library.impl(name, run, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"inrcodec::{name}", fake, lib=_library)
+    torch.library.register_autograd(
+        f"inrcodec::{name}", back, setup_context=_remember, lib=_library
+    )
 
 
-_define("grid_encode", "Tensor coords, Tensor table", _forward, _empty_features)
 _define(
-    "grid_encode_table_gradient", "Tensor gradient, Tensor coords", _table_gradient, _empty_table
+    "grid_encode", "Tensor coords, Tensor table", _forward, fake=_empty_features, back=_forward_back
+)
+_define(
+    "grid_encode_table_gradient",
+    "Tensor gradient, Tensor coords",
+    _table_gradient,
+    fake=_empty_table,
+    back=_table_gradient_back,
 )
 _define(
     "grid_encode_coords_gradient",
     "Tensor gradient, Tensor coords, Tensor table",
     _coords_gradient,
-    _empty_coords,
-)
-torch.library.register_autograd(
-    "inrcodec::grid_encode", _backward, setup_context=_remember, lib=_library
+    fake=_empty_coords,
+    back=_coords_gradient_back,
 )

@@ -21,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inrcodec import kernels
+from inrcodec.errors import ConfigError
 from inrcodec.kernels import GridGeometry, grid_encode, reference
 
 Floats = NDArray[np.float32]
@@ -101,6 +102,58 @@ def test_gradients_match(
             got_coords, got_table = gradients(geometry, coords, table, cotangent)
             assert_close(got_coords, of_coords)
             assert_close(got_table, of_table)
+
+
+@every_extent
+@every_interpolation
+@every_shape
+def test_derivatives_along_a_direction_match(
+    native: ModuleType, n_dims: int, n_features: int, interpolation: str, extents: Any
+) -> None:
+    torch = pytest.importorskip("torch")
+    geometry = geometry_of(n_dims, n_features, interpolation, extents)
+    ops, fields = torch.ops.inrcodec, astuple(geometry)
+    for n_points in COUNTS:
+        coords, table, cotangent = case(geometry, n_points)
+        way = np.random.default_rng(1).standard_normal(coords.shape, dtype=np.float32)
+        x, t, g, v = map(torch.from_numpy, (coords, table, cotangent, way))
+        features, of_table, of_coords = (
+            reference.grid_encode(coords, table, geometry, direction=way),
+            reference.grid_encode_table_gradient(cotangent, coords, geometry, direction=way),
+            reference.grid_encode_coords_gradient(
+                cotangent, coords, table, geometry, direction=way
+            ),
+        )
+        for name in native.instruction_sets():
+            native.use_instruction_set(name)
+            assert_close(ops.grid_encode(x, t, v, *fields), features)
+            assert_close(ops.grid_encode_table_gradient(g, x, v, *fields), of_table)
+            assert_close(ops.grid_encode_coords_gradient(g, x, t, v, *fields), of_coords)
+
+
+@every_interpolation
+@pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
+@pytest.mark.usefixtures("native")
+def test_a_grid_is_differentiable_twice(n_dims: int, interpolation: str) -> None:
+    """In float64, where the reference runs, against differences."""
+    torch = pytest.importorskip("torch")
+    geometry = GridGeometry(n_dims, 2, 2, 8, 3, 1.75, interpolation, EXTENTS[1][:n_dims])
+    generator = torch.Generator().manual_seed(2)
+    shapes = (5, n_dims), (geometry.n_entries, 2), (5, geometry.n_outputs)
+    x, t, g = (torch.rand(s, generator=generator, dtype=torch.float64) for s in shapes)
+    for leaf in (x, t, g):
+        leaf.requires_grad_()
+    steps = {"eps": 1e-7, "atol": 1e-4}
+
+    def gradients_of(x: Any, t: Any, g: Any) -> Any:
+        return torch.autograd.grad(grid_encode(x, t, geometry), (x, t), g, create_graph=True)
+
+    assert torch.autograd.gradcheck(lambda *leaves: grid_encode(*leaves, geometry), (x, t), **steps)
+    assert torch.autograd.gradcheck(gradients_of, (x, t, g), **steps)
+    (of_x,) = torch.autograd.grad(grid_encode(x, t, geometry), x, g, create_graph=True)
+    (again,) = torch.autograd.grad(of_x, x, torch.ones_like(x), create_graph=True)
+    with pytest.raises(ConfigError, match="no third derivative"):
+        again.sum().backward()
 
 
 @every_interpolation
@@ -199,10 +252,14 @@ def test_torch_operators_pass_their_own_checks(choice: Any, interpolation: str) 
     fields = astuple(geometry)
     grid_encode(x, t, geometry)
     ops = torch.ops.inrcodec
-    with_gradient = (x.clone().requires_grad_(), t.clone().requires_grad_(), *fields)
-    torch.library.opcheck(ops.grid_encode.default, with_gradient)
-    torch.library.opcheck(ops.grid_encode_table_gradient.default, (g, x, *fields))
-    torch.library.opcheck(ops.grid_encode_coords_gradient.default, (g, x, t, *fields))
+    x, t, g, v = (tensor.clone().requires_grad_() for tensor in (x, t, g, torch.ones_like(x)))
+    torch.library.opcheck(ops.grid_encode.default, (x, t, None, *fields))
+    torch.library.opcheck(ops.grid_encode_table_gradient.default, (g, x, None, *fields))
+    torch.library.opcheck(ops.grid_encode_coords_gradient.default, (g, x, t, None, *fields))
+    torch.library.opcheck(ops.grid_encode.default, (x, t, v, *fields))
+    torch.library.opcheck(ops.grid_encode_table_gradient.default, (g, x, v, *fields))
+    plain = g.detach(), x.detach(), t.detach(), v.detach()
+    torch.library.opcheck(ops.grid_encode_coords_gradient.default, (*plain, *fields))
 
 
 @pytest.mark.usefixtures("native")
@@ -230,9 +287,11 @@ def test_native_arguments_are_refused_with_what_and_got(native: ModuleType) -> N
         "table": table,
         "shape": geometry.shape,
         "out": np.empty((5, geometry.n_outputs), np.float32),
+        "direction": None,
         "n_threads": 1,
     }
     native.grid_encode_forward(**good)
+    native.grid_encode_forward(**{**good, "direction": np.ones_like(coords)})
     interpolation, scales, resolutions, sizes = geometry.shape
     bad = [
         ("coords", coords.astype(np.float64), "coords must be float32"),
@@ -249,6 +308,8 @@ def test_native_arguments_are_refused_with_what_and_got(native: ModuleType) -> N
         ("shape", (interpolation, scales, resolutions, (*sizes[:-1], 500)), "two, got 500"),
         ("shape", (interpolation, (), (), ()), r"levels must be in [1, 32], got 0"),
         ("out", np.empty((5, 3), np.float32), "out must have shape"),
+        ("direction", coords[:, :1], "direction must have shape"),
+        ("direction", coords.astype(np.float64), "direction must be float32"),
         ("n_threads", 0, "threads must be at least 1, got 0"),
     ]
     for name, value, message in bad:

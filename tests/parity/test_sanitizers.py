@@ -24,6 +24,7 @@ from inrcodec.kernels import (
 from inrcodec.kernels.perceptron import Perceptron
 
 FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
+ALONG = 3  # added to each: along a direction
 GEOMETRY = GridGeometry(2, 4, 2, log2_table_size=6, base_resolution=3, growth=1.71875)
 HEADER_BYTES = 15
 SHAPE_BYTES = (2 * 2 + 1) * 4 * 4  # scales, resolutions, sizes of GEOMETRY
@@ -74,17 +75,22 @@ def test_valid_calls_run_clean_and_right(
     extents = (4096, 3000, 4096, 1500)[:n_dims]
     geometry = GridGeometry(n_dims, 4, n_features, 8, 3, 1.71875, interpolation, extents)
     coords, table, gradient = case(geometry, 133)
-    calls = {
-        FORWARD: ([coords, table], reference.grid_encode(coords, table, geometry)),
-        TABLE_GRADIENT: (
-            [coords, gradient],
-            reference.grid_encode_table_gradient(gradient, coords, geometry),
-        ),
-        COORDS_GRADIENT: (
-            [coords, table, gradient],
-            reference.grid_encode_coords_gradient(gradient, coords, table, geometry),
-        ),
-    }
+    direction = np.random.default_rng(4).standard_normal(coords.shape, dtype=np.float32)
+    calls = {}
+    for first, way in ((0, None), (ALONG, direction)):
+        last = [] if way is None else [way]
+        calls[first + FORWARD] = (
+            [coords, table, *last],
+            reference.grid_encode(coords, table, geometry, direction=way),
+        )
+        calls[first + TABLE_GRADIENT] = (
+            [coords, gradient, *last],
+            reference.grid_encode_table_gradient(gradient, coords, geometry, direction=way),
+        )
+        calls[first + COORDS_GRADIENT] = (
+            [coords, table, gradient, *last],
+            reference.grid_encode_coords_gradient(gradient, coords, table, geometry, direction=way),
+        )
     result = driver.parent / "result"
     for op, (arrays, expected) in calls.items():
         for instruction_set in range(INSTRUCTION_SETS):
@@ -310,7 +316,7 @@ def test_every_truncation_is_refused(driver: Path) -> None:
     ("at", "patch"),
     [
         (0, b"INRX"),
-        (4, b"\x03"),  # op
+        (4, b"\x06"),  # op
         (5, b"\x00"),  # threads
         (6, b"\xff"),  # instruction set
         (7, b"\x00"),  # dims
@@ -342,11 +348,12 @@ def test_random_changes_run_or_are_refused(driver: Path, interpolation: Any) -> 
     rng = np.random.default_rng(5)
     geometry = replace(GEOMETRY, interpolation=interpolation)
     for _ in range(100):
-        op = int(rng.integers(3))
+        op, is_along = int(rng.integers(3)), bool(rng.integers(2))
         coords, table, gradient = case(geometry, 3)
         arrays = [coords, *([table] if op != TABLE_GRADIENT else [])]
         arrays += [gradient] if op != FORWARD else []
-        data = bytearray(call_bytes(op, geometry, arrays))
+        arrays += [np.ones_like(coords)] if is_along else []
+        data = bytearray(call_bytes(op + ALONG * is_along, geometry, arrays))
         for _ in range(int(rng.integers(1, 4))):
             at = int(rng.integers(4, HEADER_BYTES + SHAPE_BYTES))
             data[at] = int(rng.integers(256))
