@@ -249,7 +249,7 @@ NB_MODULE(_native, m) {
     m.def("instruction_sets", &instruction_sets);
     m.def("instruction_set", &instruction_set);
     m.def("use_instruction_set", &use_instruction_set, "name"_a);
-    m.def("keep_freed_memory", &keep_freed_memory, "keep"_a);
+    m.def("keep_freed_memory", &keep_freed_memory, "keep"_a, nb::call_guard<nb::gil_scoped_release>());
     m.def("grid_encode_forward", &forward,
           "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
           "n_threads"_a);

@@ -21,7 +21,7 @@ class Preset:
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "fast": Preset(iterations=500),
-        "medium": Preset(iterations=3500),
+        "medium": Preset(iterations=3300),
         "slow": Preset(iterations=10000),
     }
 )

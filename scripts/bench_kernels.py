@@ -10,10 +10,11 @@ features, tables of 2^19 entries and a base resolution of 16 that grows by 1.5. 
 or `coherent`: on a regular grid, axis 0 fastest.
 
 Engines take turns, so that a busy machine is busy for all. A row has the median and the quantiles
-0.2 and 0.8 of the milliseconds, the bytes that the pass must move at least once (coordinates,
-features or their gradient, and for each point the entries of its corners; a gradient's twice, to be
-read and written), their rate in GB/s, and the share of it in what a copy of a large array reaches
-in the same process. Rows that exist, by all that they are of, are skipped.
+0.2 and 0.8 of the milliseconds, the bytes that the pass asks for (coordinates, features or their
+gradient, and for each point the entries of its corners; a gradient's twice, to be read and
+written), their rate in GB/s, and its ratio to what a copy of a large array reaches in the same
+process; where caches serve entries again and again it is above 1. Rows that exist, by machine and
+all that they are of, are skipped.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Case(NamedTuple):
         return GridGeometry(self.dims, *options, interpolation=self.interpolation)
 
     def n_bytes(self, passed: str, engine: str) -> int:
-        """What a pass must move; features of tiny-cuda-nn take two bytes."""
+        """What a pass asks for; features of tiny-cuda-nn take two bytes."""
         size = 2 if engine == "tcnn" else 4
         features = size * LEVELS * FEATURES
         one_way = 4 * self.dims + features
@@ -98,11 +99,20 @@ def main() -> None:
     options = parse_arguments()
     use_threads(options.threads)
     origin = Origin.here({options.rows: f"data/bench/{options.rows.name}"})
-    names = ("passed", "engine", "interpolation", "dims", "log2_points", "order", "threads")
+    names = (
+        "passed",
+        "engine",
+        "interpolation",
+        "dims",
+        "log2_points",
+        "order",
+        "threads",
+        "machine",
+    )
     done = {tuple(row[name] for name in names) for row in read_rows(options.rows)}
     for case in cases(options):
         for passed in options.passes:
-            key = (*map(str, case), str(kernels.threads()))
+            key = (*map(str, case), str(kernels.threads()), origin.machine)
             wanted = [
                 engine
                 for engine in options.engines

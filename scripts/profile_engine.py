@@ -82,7 +82,8 @@ def times_of(device: str, shape: LatentShape, n_iterations: int) -> dict[str, fl
 def name_of(key: str) -> str:
     """An operator of ours without what torch puts around it; a kernel without its arguments."""
     ours = OPERATOR.match(key)
-    name = f"inrcodec::{ours[1]}" if ours else key.partition("(")[0].removeprefix("void ")
+    plain = key.replace("(anonymous namespace)::", "").removeprefix("void ")
+    name = f"inrcodec::{ours[1]}" if ours else plain.partition("(")[0]
     return name if len(name) <= 60 else f"{name[:57]}..."
 
 

@@ -70,7 +70,7 @@ def of_same_images(rows: Sequence[CsvRow]) -> dict[Setting, list[CsvRow]]:
     for row in rows:
         setting = Setting(row["machine"], int(row["threads"]), budget_of(row).iterations)
         groups[setting][row["file"]] = row
-    images = set.intersection(*(set(group) for group in groups.values()))
+    images = set.intersection(*map(set, groups.values())) if groups else set()
     if not images:
         raise SystemExit("no image has a row of every machine and number of iterations")
     order = sorted(groups, key=lambda setting: (setting.place, setting.iterations))

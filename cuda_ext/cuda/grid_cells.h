@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../common/grid.h"
+#include "launch.h"
 
 namespace inrcodec {
 namespace {
@@ -173,6 +174,7 @@ struct Way {
             step[d] = is_inside(x[d]) ? level.scale[d] * direction[d] : 0.0f;
             sum += step[d];
         }
+        if (skew == 0.0f) return;
         for (int d = 0; d < D; ++d) step[d] += skew * sum;
     }
 

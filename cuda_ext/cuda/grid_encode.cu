@@ -137,7 +137,8 @@ __global__ void coords_gradient_along(const Grid grid, const GridCall call) {
             for (int d = 0; d < D; ++d) slopes[d] += way.slope(cell, corner, d) * dot;
         }
         for (int d = 0; d < D; ++d) sum += slopes[d];
-        for (int d = 0; d < D; ++d) total[d] += level.scale[d] * (slopes[d] + grid.skew * sum);
+        const float shared = grid.skew != 0.0f ? grid.skew * sum : 0.0f;
+        for (int d = 0; d < D; ++d) total[d] += level.scale[d] * (slopes[d] + shared);
     }
     for (int d = 0; d < D; ++d) call.out[i * D + d] = is_inside(x[d]) ? total[d] : 0.0f;
 }

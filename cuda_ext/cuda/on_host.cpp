@@ -1,8 +1,10 @@
-// The CUDA kernels of fits as C functions that run on the host, for tests: compiled with
-// INRCODEC_CUDA_ON_HOST together with cuda/latent_*.cu and cuda/fit_moves.cu.
+// The CUDA kernels as C functions that run on the host, for tests: compiled with
+// INRCODEC_CUDA_ON_HOST together with cuda/*.cu.
 #include <vector>
 
 #include "../common/fit_moves.h"
+#include "../common/grid_checks.h"
+#include "../common/grid_encode.h"
 #include "../common/latent_fit_checks.h"
 #include "../common/soap_checks.h"
 
@@ -30,6 +32,26 @@ std::vector<float> scratch_of(int64_t size) {
 
 // Shapes are lists of numbers, each with its length before it: grids, neighbours, widths.
 extern "C" {
+
+// `op`: 0 the features, 1 the gradient of the table, 2 that of the coordinates; arrays as in a
+// GridCall. `sizes`: dims, features, levels and points, then the resolutions and sizes of the levels.
+void cuda_grid_encode(int64_t op, const char* interpolation, const int64_t* sizes,
+                      const float* scales, const float* coords, const float* table,
+                      const float* gradient, const float* direction, float* out) {
+    const int64_t n_dims = sizes[0], n_levels = sizes[2];
+    const int64_t* resolutions = sizes + 4;
+    const int64_t* levels = resolutions + n_levels * n_dims;
+    inrcodec::GridShape shape;
+    shape.interpolation = interpolation;
+    shape.scales.assign(scales, scales + n_levels * n_dims);
+    shape.resolutions.assign(resolutions, levels);
+    shape.sizes.assign(levels, levels + n_levels);
+    const inrcodec::Grid grid = inrcodec::check_grid(n_dims, sizes[1], shape);
+    const inrcodec::GridCall call{sizes[3], coords, table, gradient, out, direction};
+    if (op == 0) inrcodec::grid_encode_forward_cuda(grid, call, {0, 0});
+    if (op == 1) inrcodec::grid_encode_table_gradient_cuda(grid, call, {0, 0});
+    if (op == 2) inrcodec::grid_encode_coords_gradient_cuda(grid, call, {0, 0});
+}
 
 int64_t cuda_latent_kept(const int64_t* shape) {
     return inrcodec::kept_for_pixels_cuda(shape_of(shape));

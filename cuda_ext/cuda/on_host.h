@@ -4,7 +4,9 @@
 
 #include <ucontext.h>
 
+#include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -43,6 +45,20 @@ inline cudaError_t cudaGetDevice(int*) {
 }
 inline cudaError_t cudaSetDevice(int) {
     return cudaSuccess;
+}
+inline cudaError_t cudaGetDeviceCount(int* count) {
+    *count = 0;
+    return cudaSuccess;
+}
+inline cudaError_t cudaGetLastError() {
+    return cudaSuccess;
+}
+inline cudaError_t cudaMemsetAsync(void* at, int value, size_t n_bytes, cudaStream_t) {
+    std::memset(at, value, n_bytes);
+    return cudaSuccess;
+}
+inline void atomicAdd(float* at, float value) {
+    *at += value;
 }
 
 namespace inrcodec::on_host {

@@ -79,8 +79,9 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     """Features [n, n_outputs] of a grid's `table` [n_entries, n_features] at `coords` [n, n_dims].
 
     Coordinates lie in [0, 1]; others are moved to the border, NaN to 0. Torch tensors get
-    gradients for both arguments. float32 runs natively where that is built, every other float type
-    on the reference. Raises ConfigError when a shape contradicts the geometry.
+    gradients for both arguments, which can be differentiated again; a second derivative by
+    coordinates cannot (NotImplementedError). float32 runs natively where that is built, every
+    other float type on the reference. Raises ConfigError when a shape contradicts the geometry.
     """
     if coords.ndim != 2 or coords.shape[1] != geometry.n_dims:
         raise ConfigError(_shape_problem("coords", f"[n, {geometry.n_dims}]", coords.shape))

@@ -6,8 +6,9 @@ native side checks that again. Results are written to `out`, where the caller al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -223,11 +224,16 @@ def _fields(quantizer: Quantizer) -> tuple[object, ...]:
     return sizes, rates, steps, rounding, quantizer.keys
 
 
-def keep_freed_memory(keep: bool) -> None:
-    """Whether freed memory stays with the process, where native code and the system know how."""
+def keep_freed_memory() -> Callable[[], None]:
+    """Let freed memory stay with the process, where native code knows how, until it is given back.
+
+    What comes back gives it back.
+    """
     module = dispatch.native()
-    if module is not None:
-        module.keep_freed_memory(keep)
+    if module is None:
+        return lambda: None
+    module.keep_freed_memory(True)
+    return partial(module.keep_freed_memory, False)
 
 
 def _module() -> ModuleType:

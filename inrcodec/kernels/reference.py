@@ -1,7 +1,8 @@
 """The meaning of every kernel, in the array API: the same lines run under numpy and under torch.
 
-Slow and plain. Native code must agree with this page to about 1e-6 of the largest value. Grids are
-worked on level by level, so temporaries are of the size of one level's output, not of all.
+Slow and plain. Native code must agree with this page to about 1e-6 of the largest value, but for
+points on the border of two cells (docs/decisions/0010). Grids are worked on level by level, so
+temporaries are of the size of one level's output, not of all.
 
 Sources: grid: Müller et al. 2022, sec. 3, arXiv:2201.05989; its simplices: Wen and
 Yang 2023; damped sines: Shah and Sitawarin 2023, arXiv:2306.15242.
@@ -134,8 +135,11 @@ def _way(
     """A direction in the cells of a level, [n] for each axis."""
     if direction is None:
         return None
-    axes = (direction * _inside(xp, coords)).T
+    inside = _inside(xp, coords) > 0
+    axes = xp.where(inside, direction, xp.zeros_like(direction)).T
     way = [axes[axis, :] * scale for axis, scale in enumerate(level.scales)]
+    if geometry.interpolation != "simplex":
+        return way
     total = reduce(operator.add, way)
     return [step + geometry.skew * total for step in way]
 

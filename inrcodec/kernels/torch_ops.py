@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
-from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.geometry import GridGeometry
 
@@ -170,7 +169,8 @@ def _table_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | Non
 def _coords_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | None, ...]:
     gradient, coords, table, direction = ctx.saved_tensors
     if direction is not None:
-        raise ConfigError("a grid has no third derivative by its coordinates here")
+        message = "second derivatives of a grid by its coordinates have no derivatives here"
+        raise NotImplementedError(message)
     needs_gradient, needs_coords, needs_table, *_ = ctx.needs_input_grad
     rest, ops = (cotangent, *ctx.fields), torch.ops.inrcodec
     of_gradient = of_coords = of_table = None

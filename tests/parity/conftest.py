@@ -52,13 +52,13 @@ def driver(tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], 
 def cuda_on_host(
     tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], None]
 ) -> ctypes.CDLL:
-    """The CUDA kernels of fits of latent grids, compiled for the host."""
+    """The CUDA kernels, compiled for the host."""
     compiler = shutil.which("g++")
     if compiler is None or not SOURCES.is_dir() or platform.system() != "Linux":
         skip("native", "there is no g++ on Linux or no native source")
     assert compiler is not None
     library = tmp_path_factory.mktemp("cuda") / "on_host.so"
-    kernels = [path for path in (SOURCES / "cuda").glob("*.cu") if "grid" not in path.name]
+    kernels = sorted((SOURCES / "cuda").glob("*.cu"))
     flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-DINRCODEC_CUDA_ON_HOST", "-DINRCODEC_CUDA"]
     parts = ["-x", "c++", *kernels, SOURCES / "cuda" / "on_host.cpp", "-o", library]
     assert _run([compiler, *flags, *parts]) == 0

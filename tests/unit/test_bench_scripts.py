@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(ROOT / "scripts"))
 try:
     import bench_kernels
+    import kernels_table
     import latent_curves
     import profile_engine
     import rows
@@ -53,7 +54,8 @@ def test_quality_over_time_is_of_the_images_that_all_settings_have() -> None:
 def test_a_profile_names_operators_and_kernels_without_their_wrapping() -> None:
     key = "GeneratedBackwardFor_inrcodec_latent_cost_default"
     assert profile_engine.name_of(key) == "inrcodec::latent_cost"
-    assert profile_engine.name_of("void tail<3>(float const*, int)") == "tail<3>"
+    kernel = "void inrcodec::(anonymous namespace)::tail<3>(float const*, int)"
+    assert profile_engine.name_of(kernel) == "inrcodec::tail<3>"
     lines = list(profile_engine.table({"a": 90.0, "b": 9.5, "c": 0.5}))
     assert lines[2:] == [
         "| `a` | 90.00 | 90.0 % |",
@@ -106,3 +108,21 @@ def test_rows_of_kernels_are_measured_once(tmp_path: Path, monkeypatch: pytest.M
     assert all(0 < float(row["ms_p20"]) <= float(row["ms"]) for row in measured)
     bench_kernels.main()
     assert rows.read_rows(path) == measured
+
+
+def kernel_row(engine: str, interpolation: str, ms: float) -> rows.CsvRow:
+    row = {"passed": "both", "engine": engine, "interpolation": interpolation, "dims": "3"}
+    row |= {"log2_points": "18", "order": "random", "threads": "2", "machine": "one, 2 cores"}
+    times = {"ms": str(ms), "ms_p20": str(ms), "ms_p80": str(ms)}
+    return row | times | {"n_bytes": "1000", "gb_per_s": "2.0", "copy_share": "0.5"}
+
+
+def test_a_line_of_kernels_is_beside_the_reference_and_linear_interpolation() -> None:
+    measured = [kernel_row("torch", "kuhn", 80.0), kernel_row("native", "linear", 6.0)]
+    measured += [kernel_row("native", "kuhn", 9.0), kernel_row("native", "kuhn", 4.0)]
+    lines = list(kernels_table.table(kernels_table.newest(measured)))
+    assert [line.split(" | ")[5:9] for line in lines[4:7]] == [
+        ["native", "6.00 (6.00-6.00)", "", "1.00"],
+        ["torch", "80.00 (80.00-80.00)", "1.00", ""],
+        ["native", "4.00 (4.00-4.00)", "20.00", "1.50"],
+    ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import platform
 import resource
-from types import ModuleType
 
 import pytest
 import torch
 
 from inrcodec.representations.latentgrid.fit_device import at_home
 
-BLOCK = 24 << 20  # bytes
+BLOCK = 12 << 20  # bytes
 
 
 def test_torch_has_one_thread_until_the_last_fit_is_over() -> None:
@@ -28,7 +27,8 @@ def test_torch_has_one_thread_until_the_last_fit_is_over() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told so")
-def test_freed_memory_is_kept_until_it_is_given_back(native: ModuleType) -> None:
+@pytest.mark.usefixtures("native")
+def test_freed_memory_is_kept_until_the_last_fit_is_over() -> None:
     def faults() -> int:
         """Pages, of any size, that the system gives for blocks that are taken and freed."""
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -36,10 +36,13 @@ def test_freed_memory_is_kept_until_it_is_given_back(native: ModuleType) -> None
             assert len(b"1" * BLOCK) + len(b"1" * (2 * BLOCK)) == 3 * BLOCK
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    native.keep_freed_memory(True)
-    try:
+    def fails() -> None:
+        with at_home("cpu", several=False):
+            raise ValueError("in a fit")
+
+    with at_home("cpu", several=False):
+        with pytest.raises(ValueError, match="in a fit"):
+            fails()
         faults()
         kept = faults()
-    finally:
-        native.keep_freed_memory(False)
     assert 5 * kept < faults()

@@ -56,6 +56,8 @@ def test_tiles_are_halved_once_and_then_until_they_have_32768_pixels() -> None:
         assert [n_halvings(*size, budget) for size in sizes] == [0, 0, 1, 1, 2, 3, 1]
     many = Budget(iterations=5000)
     assert [n_halvings(*size, many) for size in sizes] == [0, 0, 1, 1, 1, 2, 1]
+    perhaps = Budget(iterations=5000, deadline=time.monotonic() + 1e4)
+    assert n_halvings(512, 768, perhaps) == 2
 
 
 def test_a_halved_target_has_means_of_2_x_2_pixels_and_of_fewer_at_an_odd_end() -> None:
@@ -121,9 +123,19 @@ def test_a_cancelled_search_ends_at_once_and_leaves_what_a_fit_can_begin_from() 
     budget = Budget(iterations=10_000, cancel=cancel)
     clock = Clock(budget)
     (fit,) = fits = fits_at(0, 0)
-    beginnings(budget, clock).find(1, fits)
+    made = []
+
+    def noted_at(halvings: int, seed: int) -> list[TileFit]:
+        made.append(halvings)
+        return fits_at(halvings, seed)
+
+    search = Beginnings(
+        noted_at, each=each, lam=LAM, budget=budget, clock=clock, tell=lambda: None
+    )  # fmt: skip
+    search.find(2, fits)
     assert clock.trials == 0.0
     assert math.isfinite(fit.cost(LAM))
+    assert made == [2, 2, 1]  # no others, and none of full size
 
 
 def test_latents_rise_by_a_level() -> None:

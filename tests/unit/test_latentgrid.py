@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -82,14 +84,28 @@ def test_a_fit_goes_on_from_an_earlier_one_and_is_never_worse() -> None:
     assert cost(second) < 1.01 * cost(first)
 
 
-@pytest.mark.parametrize(("side", "iterations", "macs"), [(1449, 2, 1000), (40, 2, 2000)])
-def test_few_iterations_of_a_large_image_are_with_smaller_networks(
-    side: int, iterations: int, macs: int
+@pytest.mark.parametrize(
+    ("side", "asked", "iterations", "seconds", "macs"),
+    [
+        (1449, None, 999, None, 1000),
+        (1449, None, 1000, None, 2000),
+        (1449, 500, 999, None, 500),
+        (1440, None, 999, None, 2000),
+        (40, None, 10_000, 1e4, 2000),
+        (40, None, 10_000, -1.0, 500),  # there is no time for any of them
+        (40, None, None, -1.0, 500),
+    ],
+)
+def test_large_images_and_short_times_get_smaller_networks(
+    side: int, asked: int | None, iterations: int | None, seconds: float | None, macs: int
 ) -> None:
-    wanted = encoded(waves(80, 80, 1), LatentGridConfig(macs=macs), iterations=1)
-    made = encoded(waves(side, side, 1), LatentGridConfig(), iterations=iterations)
-    per_point = made.fitted.cost().macs_per_point
-    assert per_point == pytest.approx(wanted.fitted.cost().macs_per_point, rel=0.1)
+    cancel = threading.Event()
+    cancel.set()
+    deadline = None if seconds is None else time.monotonic() + seconds
+    budget = Budget(iterations=iterations, deadline=deadline, cancel=cancel)
+    goal = FitGoal(lam=1e-3, n_bytes=500.0)
+    fitted = LatentGrid.fit(waves(side, side, 1), LatentGridConfig(macs=asked), goal, budget)
+    assert round(fitted.cost().macs_per_point / macs, 1) == 1.0
 
 
 def test_a_cancelled_fit_still_gives_a_file() -> None:

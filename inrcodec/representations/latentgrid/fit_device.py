@@ -38,6 +38,7 @@ class _Shared(Generic[T]):
 
     def __init__(self, do: Callable[[], T], undo: Callable[[T], object]) -> None:
         self._do, self._undo = do, undo
+        self._before: T | None = None
         self._lock, self._n_holders = Lock(), 0
 
     def __enter__(self) -> None:
@@ -49,7 +50,7 @@ class _Shared(Generic[T]):
     def __exit__(self, *_error: object) -> None:
         with self._lock:
             self._n_holders -= 1
-            if self._n_holders == 0:
+            if self._n_holders == 0 and self._before is not None:
                 self._undo(self._before)
 
 
@@ -60,9 +61,7 @@ def _one_torch_thread() -> int:
 
 
 _ONE_TORCH_THREAD: Final = _Shared(_one_torch_thread, torch.set_num_threads)
-_FREED_MEMORY_KEPT: Final = _Shared(
-    lambda: native.keep_freed_memory(True), lambda _: native.keep_freed_memory(False)
-)
+_FREED_MEMORY_KEPT: Final = _Shared(native.keep_freed_memory, lambda give_back: give_back())
 
 
 @contextmanager
@@ -70,7 +69,8 @@ def at_home(device: str, *, several: bool) -> Iterator[None]:
     """Inside, a fit of one or several tiles runs on a device, with a stream of its own on a GPU.
 
     torch has one thread where tiles have theirs, or native code leaves it little. On the CPU freed
-    memory is kept: iterations of tiles of a megapixel take 0.9 times as long for it.
+    memory is kept: iterations of tiles of a megapixel take 0.9 times as long for it. Whatever the
+    process had set of glibc's malloc is overwritten by that.
     """
     few = several or kernels.backend() == "native"
     with (

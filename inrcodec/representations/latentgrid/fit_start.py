@@ -76,7 +76,9 @@ class _Found(NamedTuple):
 
 
 def _search_for(budget: Budget) -> _Search:
-    return _THOROUGH if (budget.iterations or 0) >= _MANY_ITERATIONS else _QUICK
+    """A thorough one if many iterations are certain: a deadline may come after a few."""
+    are_many = budget.deadline is None and (budget.iterations or 0) >= _MANY_ITERATIONS
+    return _THOROUGH if are_many else _QUICK
 
 
 def n_halvings(height: int, width: int, budget: Budget) -> int:
@@ -121,9 +123,13 @@ class Beginnings:
         self._n_pixels = _n_pixels(into)
         fresh = [None] * search.n_trials
         best = self._best(halvings, fresh, search.trial, keep=halvings + 1 + search.more)
+        reached = halvings
         for size in range(halvings, search.last - 1, -1):
+            if self._is_over and reached <= 1:
+                break
             rise = search.rise._replace(share=search.rise.share / len(best))
-            best = self._best(size, best, rise, keep=size + search.more)
+            keep = 1 if size == search.last else size + search.more
+            best, reached = self._best(size, best, rise, keep=keep), size
         for fit, found in zip(into, best[0], strict=True):
             found.begin(fit)
 
@@ -135,36 +141,46 @@ class Beginnings:
         *,
         keep: int,
     ) -> list[list[_Found]]:
-        """Go on from candidates, None for new ones; the best of each tile, best first."""
+        """Go on from candidates, None for new ones; the best of each tile, best first.
+
+        Once the search is over, only the first one goes on.
+        """
         ranked: list[list[tuple[float, _Found]]] = []
         for seed, candidate in enumerate(candidates):
+            if ranked and self._is_over:
+                break
             fits = self._fits_at(halvings, seed)
             for found, fit in zip(candidate or (), fits, strict=candidate is not None):
                 found.begin(fit)
+            safe = [fit.state() for fit in fits]
             self._fit(fits, stretch, _n_pixels(fits) / self._n_pixels)
             ranked = ranked or [[] for _ in fits]
-            for own, fit in zip(ranked, fits, strict=True):
-                own.append((fit.cost(self._lam), _Found(fit.shape, fit.state())))
+            for own, fit, state in zip(ranked, fits, safe, strict=True):
+                cost = fit.cost(self._lam)
+                if math.isinf(cost):  # it diverged
+                    fit.restore(state)
+                    cost = fit.cost(self._lam)
+                own.append((cost, _Found(fit.shape, fit.state())))
         for own in ranked:
             own.sort(key=lambda pair: pair[0])
-        return [[own[place][1] for own in ranked] for place in range(min(keep, len(candidates)))]
+        return [[own[place][1] for own in ranked] for place in range(min(keep, len(ranked[0])))]
+
+    @property
+    def _is_over(self) -> bool:
+        return self._budget.cancelled or self._clock.fraction >= 1.0
 
     def _fit(self, fits: Sequence[TileFit], stretch: _Stretch, work: float) -> None:
-        """Fit for a stretch, each iteration so much work; back to the start where it diverges."""
-        safe = [fit.state() for fit in fits]
+        """Fit for a stretch, each iteration so much work."""
         began = self._clock.fraction
         for number in range(stretch.iterations):
             fraction = self._clock.fraction
             spent = (fraction - began) / stretch.share
-            if spent >= 1.0 or fraction >= 1.0 or self._budget.cancelled:
+            if spent >= 1.0 or self._is_over:
                 break
             moment = trial_moment(max(spent, number / stretch.iterations))
             self._each(partial(_step, moment=moment, lam=self._first_lam), fits)
             self._clock.trials += work
             self._tell()
-        for fit, state in zip(fits, safe, strict=True):
-            if math.isinf(fit.cost(self._lam)):
-                fit.restore(state)
 
 
 def _n_pixels(fits: Sequence[TileFit]) -> int:
