@@ -115,7 +115,7 @@ def draw(rows: Sequence[CsvRow], picture: Path) -> None:
         axes.set(xscale="log", yscale="log", title=passed, xlabel="bytes that a point asks for")
         axes.grid(alpha=0.3, which="both")
     panels[0].set_ylabel("nanoseconds a point")
-    panels[0].legend(fontsize=7)
+    panels[-1].legend(fontsize=7)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=100)
     plt.close(figure)
