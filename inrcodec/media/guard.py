@@ -17,6 +17,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from threading import RLock, get_ident
+from typing import Final
 
 from inrcodec.errors import InrcodecError, SignalError
 from inrcodec.media import formats
@@ -128,16 +130,12 @@ def _said(error: Exception) -> str:
 @contextmanager
 def _diverted(media_format: MediaFormat, notes: list[str]) -> Iterator[None]:
     """What tifffile logs goes to the notes; what libtiff and libmpg123 print goes nowhere."""
-    logger = logging.getLogger("tifffile")
-    handler, propagate = _NoteHandler(notes), logger.propagate
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        with _muted() if media_format in (formats.TIFF, formats.MP3) else nullcontext():
-            yield
-    finally:
-        logger.propagate = propagate
-        logger.removeHandler(handler)
+    logging.getLogger("tifffile").addFilter(_TIFFFILE)  # once, however often
+    with (
+        _TIFFFILE.into(notes),
+        _muted() if media_format in (formats.TIFF, formats.MP3) else nullcontext(),
+    ):
+        yield
 
 
 @contextmanager
@@ -158,11 +156,35 @@ def _muted() -> Iterator[None]:
         os.close(sink)
 
 
-class _NoteHandler(logging.Handler):
-    def __init__(self, notes: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self.notes = notes
+class _Diversion(logging.Filter):
+    """What is logged goes to the latest notes that are taken in the same thread, if there are any.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        message = one_line(record.getMessage())
-        self.notes.append("damaged TIFF tags are dropped" if "TiffTag" in message else message)
+    Notes may end in any order: those of a generator that was left end when it is collected.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock, self._takers = RLock(), list[tuple[int, list[str]]]()
+
+    @contextmanager
+    def into(self, notes: list[str]) -> Iterator[None]:
+        """Inside, it goes to these notes."""
+        taker = get_ident(), notes
+        with self._lock:
+            self._takers.append(taker)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._takers = [other for other in self._takers if other is not taker]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        here = [notes for thread, notes in self._takers if thread == get_ident()]
+        if here and record.levelno >= logging.WARNING:
+            message = one_line(record.getMessage())
+            is_tag = "TiffTag" in message
+            here[-1].append("damaged TIFF tags are dropped" if is_tag else message)
+        return not here
+
+
+_TIFFFILE: Final = _Diversion()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from inrcodec import media
 from inrcodec.errors import ConfigError, SignalError
-from inrcodec.media import tiff_segments
+from inrcodec.media import guard, tiff_segments
 from inrcodec.signal import Metadata, Signal
 
 TYPES = ["uint8", "uint16", "int16", "int32", "float16", "float32"]
@@ -221,6 +222,19 @@ def test_what_tifffile_logs_joins_the_warning_and_not_the_log(
         media.read(bytes(data))
     assert len(caught) == 1
     assert not caplog.records
+
+
+def test_notes_that_end_late_let_nothing_through(caplog: pytest.LogCaptureFixture) -> None:
+    early: list[str] = []
+    late: list[str] = []
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(guard._TIFFFILE)
+    with ExitStack() as one, ExitStack() as other:
+        one.enter_context(guard._TIFFFILE.into(early))
+        other.enter_context(guard._TIFFFILE.into(late))
+        one.close()
+        logger.error("of the other")
+    assert (early, late, caplog.records) == ([], ["of the other"], [])
 
 
 def test_what_is_beyond_four_gigabytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
