@@ -4,20 +4,32 @@
 #pragma once
 
 #include "../common/grid_kernels.h"
+#include "vector.h"
+
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 namespace inrcodec {
 namespace {
 
 constexpr int kBlock = kGridBlock;
 
+typedef double Doubles __attribute__((vector_size(8 * kLanes)));
+
 // a * b + c, rounded once. Without a fused instruction, float64 gives the same but in about one of
 // 2^29 cases, and there the last bit differs.
-inline float fused(float a, float b, float c) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-    return __builtin_fmaf(a, b, c);
+inline Floats fused(float a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(splat(a), b, c);
+#elif defined(__FMA__)
+    return _mm256_fmadd_ps(splat(a), b, c);
+#elif defined(__ARM_FEATURE_FMA)
+    for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a, b[i], c[i]);
+    return c;
 #else
-    return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) +
-                              static_cast<double>(c));
+    const Doubles exact = double{a} * __builtin_convertvector(b, Doubles);
+    return __builtin_convertvector(exact + __builtin_convertvector(c, Doubles), Floats);
 #endif
 }
 
@@ -71,15 +83,19 @@ struct Cells {
 
   protected:
     void find_cells(const Points<D>& points, const GridLevel& level, float skew) {
-        for (int d = 0; d < D; ++d)
-            for (int i = 0; i < kBlock; ++i)
-                fraction[d][i] = fused(level.scale[d], points.x[d][i], 0.5f);
-        if (skew != 0.0f) skew_positions(skew);
-        for (int d = 0; d < D; ++d) {
-            for (int i = 0; i < kBlock; ++i) {
-                const int32_t cell = static_cast<int32_t>(fraction[d][i]);
-                vertex[d][i] = static_cast<uint32_t>(cell);
-                fraction[d][i] -= static_cast<float>(cell);
+        for (int i = 0; i < kBlock; i += kLanes) {
+            Floats place[D];
+            for (int d = 0; d < D; ++d)
+                place[d] = fused(level.scale[d], load(&points.x[d][i]), splat(0.5f));
+            if (skew != 0.0f) {
+                Floats sum = place[0];
+                for (int d = 1; d < D; ++d) sum += place[d];
+                for (int d = 0; d < D; ++d) place[d] = fused(skew, sum, place[d]);
+            }
+            for (int d = 0; d < D; ++d) {
+                const Ints cell = __builtin_convertvector(place[d], Ints);
+                store(&vertex[d][i], reinterpret_cast<const Words&>(cell));
+                store(&fraction[d][i], place[d] - __builtin_convertvector(cell, Floats));
             }
         }
     }
@@ -118,14 +134,6 @@ struct Cells {
             uint32_t r = 0;
             for (int d = 0; d < D; ++d) r ^= (vertex[d][i] + ((mask >> d) & 1)) * level.stride[d];
             row[i] = r;
-        }
-    }
-
-    void skew_positions(float skew) {
-        for (int i = 0; i < kBlock; ++i) {
-            float sum = fraction[0][i];
-            for (int d = 1; d < D; ++d) sum += fraction[d][i];
-            for (int d = 0; d < D; ++d) fraction[d][i] = fused(skew, sum, fraction[d][i]);
         }
     }
 };
@@ -264,24 +272,17 @@ struct SimplexCells : Cells<N> {
 
     void locate(const Points<D>& points, const GridLevel& level, float skew) {
         this->find_cells(points, level, skew);
-        rank_axes();
-        find_weights();
-        uint32_t stride[D];  // a copy that is seen to be no part of what is written
-        for (int d = 0; d < D; ++d) stride[d] = level.stride[d];
-        for (int d = 0; d < D; ++d)
-            for (int i = 0; i < kBlock; ++i) vertex[d][i] *= stride[d];
-        for (int corner = 0; corner < kCorners; ++corner) {
-            if (level.hashed) {
-                find_hashed_rows(corner, stride);
-            } else {
-                find_dense_rows(corner, stride);
-            }
-            this->wrap_rows(row[corner], level);
+        if (level.hashed) {
+            find_corners<true>(level);
+        } else {
+            find_corners<false>(level);
         }
+        for (int corner = 0; corner < kCorners; ++corner) this->wrap_rows(row[corner], level);
     }
 
     // Replaces the weights by their derivatives on a way.
     void turn(const Way<D>& way) {
+        rank_axes();
         for (int corner = 0; corner < kCorners; ++corner)
             for (int i = 0; i < kBlock; ++i) weight[corner][i] = 0.0f;
         for (int d = 0; d < D; ++d) {
@@ -296,7 +297,8 @@ struct SimplexCells : Cells<N> {
     }
 
     // Adds, for a value at each corner, the interpolated value's derivative along each axis.
-    void add_slopes(const float (&values)[kCorners][kBlock], float (&slopes)[D][kBlock]) const {
+    void add_slopes(const float (&values)[kCorners][kBlock], float (&slopes)[D][kBlock]) {
+        rank_axes();
         for (int d = 0; d < D; ++d)
             for (int corner = 0; corner < D; ++corner)
                 for (int i = 0; i < kBlock; ++i)
@@ -324,45 +326,44 @@ struct SimplexCells : Cells<N> {
         }
     }
 
-    // The differences of the fractions, sorted: from 1 down to the largest, ..., the smallest.
-    void find_weights() {
-        for (int d = 0; d < D; ++d)
-            for (int i = 0; i < kBlock; ++i) weight[d + 1][i] = fraction[d][i];
-        for (int last = D; last > 1; --last)
-            for (int at = 1; at < last; ++at) order(weight[at], weight[at + 1]);
-        for (int i = 0; i < kBlock; ++i) weight[0][i] = 1.0f - weight[1][i];
-        for (int d = 1; d < D; ++d)
-            for (int i = 0; i < kBlock; ++i) weight[d][i] -= weight[d + 1][i];
-    }
-
-    static void order(float (&large)[kBlock], float (&small)[kBlock]) {
-        for (int i = 0; i < kBlock; ++i) {
-            const float a = large[i], b = small[i];
-            large[i] = a > b ? a : b;
-            small[i] = a > b ? b : a;
+    // Sorts the axes by falling fraction, each with the step that it changes a row by. A weight is
+    // the difference of a fraction to the next one: from 1 down to the largest, ..., the smallest.
+    template <bool kHashed>
+    void find_corners(const GridLevel& level) {
+        uint32_t stride[D];  // a copy that is seen to be no part of what is written
+        for (int d = 0; d < D; ++d) stride[d] = level.stride[d];
+        for (int i = 0; i < kBlock; i += kLanes) {
+            Floats place[D];
+            Words step[D], r{};
+            for (int d = 0; d < D; ++d) {
+                const Words low = load(&vertex[d][i]) * stride[d];
+                place[d] = load(&fraction[d][i]);
+                step[d] = kHashed ? low ^ (low + stride[d]) : Words{} + stride[d];
+                r = kHashed ? r ^ low : r + low;
+            }
+            for (int last = D - 1; last > 0; --last)
+                for (int at = 0; at < last; ++at)
+                    order(place[at], place[at + 1], step[at], step[at + 1]);
+            store(&row[0][i], r);
+            store(&weight[0][i], 1.0f - place[0]);
+            for (int d = 0; d < D; ++d) {
+                r = kHashed ? r ^ step[d] : r + step[d];
+                store(&row[d + 1][i], r);
+                store(&weight[d + 1][i],
+                      d + 1 < D ? place[d] - place[d + 1 < D ? d + 1 : d] : place[d]);
+            }
         }
     }
 
-    // `vertex` is multiplied by the strides here.
-    uint32_t term(int corner, int d, int i, const uint32_t (&stride)[D]) const {
-        const uint32_t is_stepped = rank[d][i] < corner ? 1 : 0;
-        return vertex[d][i] + (stride[d] & (0u - is_stepped));
-    }
-
-    void find_dense_rows(int corner, const uint32_t (&stride)[D]) {
-        for (int i = 0; i < kBlock; ++i) {
-            uint32_t r = 0;
-            for (int d = 0; d < D; ++d) r += term(corner, d, i, stride);
-            row[corner][i] = r;
-        }
-    }
-
-    void find_hashed_rows(int corner, const uint32_t (&stride)[D]) {
-        for (int i = 0; i < kBlock; ++i) {
-            uint32_t r = 0;
-            for (int d = 0; d < D; ++d) r ^= term(corner, d, i, stride);
-            row[corner][i] = r;
-        }
+    // Exchanges the two if the second place is the larger one.
+    static void order(Floats& place, Floats& next, Words& step, Words& next_step) {
+        const Ints is_less = place < next;
+        const Floats large = is_less ? next : place;
+        const Words first = is_less ? next_step : step;
+        next = is_less ? place : next;
+        next_step = is_less ? step : next_step;
+        place = large;
+        step = first;
     }
 };
 

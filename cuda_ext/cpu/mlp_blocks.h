@@ -6,7 +6,7 @@
 #pragma once
 
 #include "../common/mlp_kernels.h"
-#include "mlp_vector.h"
+#include "vector.h"
 
 namespace inrcodec {
 namespace {

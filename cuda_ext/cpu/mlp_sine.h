@@ -6,7 +6,7 @@
 // computes.
 #pragma once
 
-#include "mlp_vector.h"
+#include "vector.h"
 
 namespace inrcodec {
 namespace {

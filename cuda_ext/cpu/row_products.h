@@ -3,13 +3,10 @@
 // products of rows. Blocks of results stay in registers.
 #pragma once
 
-#include "mlp_vector.h"
+#include "vector.h"
 
 namespace inrcodec {
 namespace {
-
-// A vector that may lie anywhere a float may.
-typedef float LooseFloats __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
 #if defined(__AVX512F__)
 constexpr int kRows = 6, kColumns = 4;
@@ -18,14 +15,6 @@ constexpr int kSumRows = 6, kSumColumns = 4;
 constexpr int kRows = 6, kColumns = 2;
 constexpr int kSumRows = 6, kSumColumns = 2;
 #endif
-
-inline Floats load(const float* at) {
-    return *reinterpret_cast<const LooseFloats*>(at);
-}
-
-inline void store(float* at, Floats value) {
-    *reinterpret_cast<LooseFloats*>(at) = value;
-}
 
 // Columns as the products count them: whole blocks of vectors.
 inline int padded_columns(int count) {

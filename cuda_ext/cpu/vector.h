@@ -1,4 +1,4 @@
-// Vectors of floats as wide as the instruction set has them, for the kernels of the mlp op alone.
+// Vectors of floats as wide as the instruction set has them, for CPU kernels.
 // Everything here is local to the file that includes it, as each variant needs its own.
 #pragma once
 
@@ -17,12 +17,29 @@ constexpr int kLanes = 4;
 
 typedef float Floats __attribute__((vector_size(4 * kLanes), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * kLanes), may_alias));
+typedef uint32_t Words __attribute__((vector_size(4 * kLanes), may_alias));
+// Vectors that may lie anywhere a float may.
+typedef float LooseFloats __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef uint32_t LooseWords __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
 inline Floats* vectors(float* at) {
     return reinterpret_cast<Floats*>(at);
 }
 inline const Floats* vectors(const float* at) {
     return reinterpret_cast<const Floats*>(at);
+}
+
+inline Floats load(const float* at) {
+    return *reinterpret_cast<const LooseFloats*>(at);
+}
+inline Words load(const uint32_t* at) {
+    return *reinterpret_cast<const LooseWords*>(at);
+}
+inline void store(float* at, Floats value) {
+    *reinterpret_cast<LooseFloats*>(at) = value;
+}
+inline void store(uint32_t* at, Words value) {
+    *reinterpret_cast<LooseWords*>(at) = value;
 }
 
 inline Floats splat(float value) {
