@@ -5,24 +5,16 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
 
 #include "common/grid_checks.h"
 #include "common/grid_encode.h"
 #include "common/heap.h"
 #include "common/instruction_sets.h"
-#include "common/mlp_checks.h"
 #include "common/quantize_checks.h"
 
 using namespace inrcodec;
 
 namespace {
-
-using Shape = std::tuple<std::string, std::vector<float>, Sizes, Sizes>;  // as GridShape
-
-GridShape shape_of(const Shape& from) {
-    return {std::get<0>(from), std::get<1>(from), std::get<2>(from), std::get<3>(from)};
-}
 
 struct Checked {
     Grid grid;
@@ -125,50 +117,6 @@ void coords_gradient_cuda(const Input& gradient, const Input& coords, const Inpu
 }
 #endif
 
-void forward_of_mlp(const Input& x, const Input& parameters, const Sizes& sizes, bool has_bias,
-                    const std::string& activation, const Output& out, int n_threads) {
-    const Array points = describe("x", x), values = describe("parameters", parameters);
-    const Array results = describe("out", out);
-    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(activation));
-    check_mlp_inputs(mlp, points, values);
-    check_mlp_outputs(mlp, results, points);
-    check_threads(kMlpOp, n_threads);
-    MlpCall call;
-    call.n_points = points.shape[0];
-    call.x = floats(points);
-    call.parameters = floats(values);
-    call.out = floats(results);
-    const nb::gil_scoped_release released;
-    mlp_forward(mlp, call, n_threads);
-}
-
-void gradients_of_mlp(const Input& gradient, const Input& x, const Input& parameters,
-                      const Sizes& sizes, bool has_bias, const std::string& activation,
-                      const Output& parameters_gradient, const std::optional<Output>& x_gradient,
-                      int n_threads) {
-    const Array points = describe("x", x), values = describe("parameters", parameters);
-    const Array given = describe("gradient", gradient);
-    const Array of_parameters = describe("parameters_gradient", parameters_gradient);
-    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(activation));
-    check_mlp_inputs(mlp, points, values);
-    check_mlp_outputs(mlp, given, points);
-    check_array(kMlpOp, of_parameters, values.shape, -1);
-    check_threads(kMlpOp, n_threads);
-    MlpCall call;
-    call.n_points = points.shape[0];
-    call.x = floats(points);
-    call.parameters = floats(values);
-    call.gradient = floats(given);
-    call.parameters_gradient = floats(of_parameters);
-    if (x_gradient) {
-        const Array of_x = describe("x_gradient", *x_gradient);
-        check_array(kMlpOp, of_x, points.shape, -1);
-        call.x_gradient = floats(of_x);
-    }
-    const nb::gil_scoped_release released;
-    mlp_gradients(mlp, call, n_threads);
-}
-
 // --- quantize ------------------------------------------------------------------------------------
 
 using Floats = std::vector<float>;
@@ -259,11 +207,6 @@ NB_MODULE(_native, m) {
     m.def("grid_encode_coords_gradient", &coords_gradient,
           "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
           "n_threads"_a);
-    m.def("mlp_forward", &forward_of_mlp, "x"_a, "parameters"_a, "sizes"_a, "has_bias"_a,
-          "activation"_a, "out"_a, "n_threads"_a);
-    m.def("mlp_gradients", &gradients_of_mlp, "gradient"_a, "x"_a, "parameters"_a, "sizes"_a,
-          "has_bias"_a, "activation"_a, "parameters_gradient"_a, "x_gradient"_a.none(),
-          "n_threads"_a);
     m.def("quantize_forward", &forward_of_quantize, "units"_a, "sizes"_a, "rates"_a, "steps"_a,
           "rounding"_a, "keys"_a, "base"_a.none(), "weights"_a.none(), "n_threads"_a);
     m.def("quantize_step", &step_of_quantize, "gradients"_a, "units"_a, "mean"_a, "square"_a,
@@ -272,6 +215,7 @@ NB_MODULE(_native, m) {
     register_latent(m);
     register_latent_fit(m);
     register_fit_moves(m);
+    register_mlp(m);
     register_soap(m);
 #if defined(INRCODEC_CUDA)
     m.attr("cuda_runtime") = INRCODEC_CUDA;

@@ -3,11 +3,14 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <string>
 
 #include "common/array_checks.h"
+#include "common/grid_checks.h"
 
 namespace nb = nanobind;
 
@@ -51,10 +54,17 @@ inline void check_threads(const char* op, int n_threads) {
     if (n_threads < 1) refuse(op, "threads must be at least 1", std::to_string(n_threads));
 }
 
-// Add the functions of latent grids, of their fits, and of SOAP.
+using Shape = std::tuple<std::string, std::vector<float>, Sizes, Sizes>;  // as GridShape
+
+inline GridShape shape_of(const Shape& from) {
+    return {std::get<0>(from), std::get<1>(from), std::get<2>(from), std::get<3>(from)};
+}
+
+// Add the functions of latent grids, of their fits, of networks, and of SOAP.
 void register_latent(nb::module_& module);
 void register_latent_fit(nb::module_& module);
 void register_fit_moves(nb::module_& module);
+void register_mlp(nb::module_& module);
 void register_soap(nb::module_& module);
 
 }  // namespace inrcodec

@@ -27,17 +27,25 @@ struct Mlp {
     Activation activation;
     int64_t n_parameters;
     MlpLayer layers[kMaxMlpLayers];
+
+    // By what a value is off its target, the slope of the mean square of that over all values.
+    float slope_of_mean(int64_t n_points) const {
+        return 2.0f / static_cast<float>(n_points * n_outputs);
+    }
 };
 
 // Arrays of a call, float32, rows contiguous: `x` [n_points, n_inputs], `parameters` (layer by
 // layer, weights before biases), `gradient` of the result and the result `out`, both [n_points,
-// n_outputs], and what the gradients function gives. Null where a function does not need one;
-// `x_gradient` also where it is not wanted.
+// n_outputs], and what the gradients function gives. With `targets` [n_points, n_outputs] in place
+// of a gradient, that is `slope` times what the result is off them. Null where a function does not
+// need one; `x_gradient` also where it is not wanted.
 struct MlpCall {
     int64_t n_points = 0;
     const float* x = nullptr;
     const float* parameters = nullptr;
     const float* gradient = nullptr;
+    const float* targets = nullptr;
+    float slope = 0.0f;
     float* out = nullptr;
     float* parameters_gradient = nullptr;
     float* x_gradient = nullptr;
@@ -45,6 +53,8 @@ struct MlpCall {
 
 // Arguments are checked already (common/mlp_checks.h). The same bits for any number of threads.
 void mlp_forward(const Mlp& mlp, const MlpCall& call, int n_threads);
-void mlp_gradients(const Mlp& mlp, const MlpCall& call, int n_threads);
+
+// Returns the sum of the squares of what the result is off the targets; 0 without them.
+double mlp_gradients(const Mlp& mlp, const MlpCall& call, int n_threads);
 
 }  // namespace inrcodec

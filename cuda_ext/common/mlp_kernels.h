@@ -23,9 +23,9 @@ struct MlpKernels {
     int64_t (*gradients_scratch)(const Mlp&);  // floats
     int64_t (*sums_size)(const Mlp&);          // floats
     // Adds the points' part to `sums`, in the order of the points, and writes their rows of
-    // `x_gradient`.
-    void (*gradients)(const Mlp&, const MlpCall&, int64_t first, int64_t last, const float* packed,
-                      const float* transposed, float* sums, float* scratch);
+    // `x_gradient`. Returns their part of the sum of squares.
+    double (*gradients)(const Mlp&, const MlpCall&, int64_t first, int64_t last,
+                        const float* packed, const float* transposed, float* sums, float* scratch);
     // The gradient of a layer's parameters: the sum of `n_sums` sums, one after the other in memory.
     void (*add_sums)(const Mlp&, const float* sums, int n_sums, int layer, float* gradient);
 };

@@ -192,17 +192,47 @@ void add_layer(const MlpLayer& layer, const Floats* inputs, Workspace& work, Flo
         for (int v = 0; v < kTileVectors; ++v) sums[o] += work.gradient[o * kTileVectors + v];
 }
 
-void gradients(const Mlp& mlp, const MlpCall& call, int64_t first, int64_t last,
-               const float* packed, const float* transposed, float* sums, float* scratch) {
+double sum_of_squares(const Floats* x, int n_vectors) {
+    Floats sums{};
+    for (int i = 0; i < n_vectors; ++i) sums += x[i] * x[i];
+    double total = 0.0;
+    for (int lane = 0; lane < kLanes; ++lane) total += double{sums[lane]};
+    return total;
+}
+
+// The gradient of the result at the points of a tile becomes `work.gradient`. Returns the sum of
+// the squares of what it is off the targets.
+double find_gradient(const Mlp& mlp, const MlpCall& call, int64_t first, int count,
+                     const float* packed, Workspace& work) {
+    float* gradient = reinterpret_cast<float*>(work.gradient);
+    const int n_outputs = mlp.n_outputs, n_vectors = n_outputs * kTileVectors;
+    if (!call.targets) {
+        load_points(call.gradient + first * n_outputs, n_outputs, count, gradient);
+        clear_missing(n_outputs, count, gradient);
+        return 0.0;
+    }
+    const int last = mlp.n_layers - 1;
+    load_points(call.targets + first * n_outputs, n_outputs, count,
+                reinterpret_cast<float*>(work.next));
+    multiply(packed + mlp.layers[last].weights, biases_of(mlp, last, packed), n_outputs,
+             mlp.layers[last].n_in, work.inputs[last], work.gradient);
+    for (int i = 0; i < n_vectors; ++i) work.gradient[i] -= work.next[i];
+    clear_missing(n_outputs, count, gradient);
+    const double squares = sum_of_squares(work.gradient, n_vectors);
+    for (int i = 0; i < n_vectors; ++i) work.gradient[i] *= call.slope;
+    return squares;
+}
+
+double gradients(const Mlp& mlp, const MlpCall& call, int64_t first, int64_t last,
+                 const float* packed, const float* transposed, float* sums, float* scratch) {
     Workspace work(mlp, scratch);
+    double squares = 0.0;
     for (; first < last; first += kMlpTile) {
         const int count = points_in_tile(first, last);
         load_points(call.x + first * mlp.n_inputs, mlp.n_inputs, count,
                     reinterpret_cast<float*>(work.inputs[0]));
         find_inputs(mlp, packed, work);
-        float* gradient = reinterpret_cast<float*>(work.gradient);
-        load_points(call.gradient + first * mlp.n_outputs, mlp.n_outputs, count, gradient);
-        clear_missing(mlp.n_outputs, count, gradient);
+        squares += find_gradient(mlp, call, first, count, packed, work);
         for (int l = mlp.n_layers - 1; l >= 0; --l) {
             const MlpLayer& layer = mlp.layers[l];
             add_layer(layer, work.inputs[l], work, vectors(sums) + layer_sums_before(mlp, l));
@@ -219,6 +249,7 @@ void gradients(const Mlp& mlp, const MlpCall& call, int64_t first, int64_t last,
                          call.x_gradient + first * mlp.n_inputs);
         }
     }
+    return squares;
 }
 
 void add_sums(const Mlp& mlp, const float* sums, int n_sums, int layer_number, float* gradient) {

@@ -13,26 +13,21 @@
 //   f32 table [sum of sizes, features]              (op 0, 2)
 //   f32 gradient [points, levels * features]        (op 1, 2)
 //   f32 direction [points, dims]                    (op 3 to 5, after what op - 3 has)
-// CALL on a network:
-//   "INRM" | u8 op: 0 forward, 1 gradients | u8 threads | u8 instruction set
-//   u8 has bias | u8 activation: its number in kActivationNames | u8 layers | u32 points
-//   u32 sizes [layers + 1] | f32 x [points, inputs] | f32 parameters | f32 gradient (op 1)
 // CALL of the quantizer:
 //   "INRQ" | u8 op: 0 forward, 1 step | u8 threads | u8 instruction set
 //   u8 rounding: 0 free, 1 noisy, 2 hard | u8 has base | u8 tensors | u8 gradients (op 1)
 //   u32 sizes [tensors] | f32 rates [tensors] | f32 steps [tensors] | u32 keys [2]
 //   f32 units | f32 base, if there is one
 //   u32 lengths [gradients] | f32 gradients | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
-// CALL on latent grids: see latent_calls.h; on their fits: fit_call.h; of SOAP: soap_call.h.
+// CALL on a network, and behind a grid: see mlp_calls.h; on latent grids: latent_calls.h; on their
+// fits: fit_call.h; of SOAP: soap_call.h.
 // The instruction set is a number in the list of those that this machine has, simplest first.
-// RESULT receives the result as f32; of gradients, that of the parameters comes first; of the
-// quantizer, the weights (op 0) or the units, mean and square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
+// RESULT receives the result as f32; of the quantizer, the weights (op 0) or the units, mean and
+// square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
 #include <algorithm>
-#include <iterator>
 
 #include "../common/grid_checks.h"
 #include "../common/grid_encode.h"
-#include "../common/mlp_checks.h"
 #include "../common/quantize_checks.h"
 #include "latent_calls.h"
 #include "reader.h"
@@ -93,44 +88,6 @@ std::vector<float> run_grid(Reader& reader) {
     if (op == kForward) grid_encode_forward(grid, call, n_threads);
     if (op == kTableGradient) grid_encode_table_gradient(grid, call, n_threads);
     if (op == kCoordsGradient) grid_encode_coords_gradient(grid, call, n_threads);
-    return out;
-}
-
-std::vector<float> run_mlp(Reader& reader) {
-    const auto [op, n_threads] = read_start(reader, 1);
-    const bool has_bias = reader.number<uint8_t>() != 0;
-    const unsigned activation = reader.number<uint8_t>();
-    if (activation >= std::size(kActivationNames))
-        refuse_call("activation must exist, got " + std::to_string(activation));
-    const uint64_t n_layers = reader.number<uint8_t>();
-    const int64_t n_points = reader.number<uint32_t>();
-    const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_layers + 1);
-    const std::vector<int64_t> sizes(read_sizes.begin(), read_sizes.end());
-    const Mlp mlp = check_mlp(sizes, has_bias, check_activation(kActivationNames[activation]));
-
-    std::vector<float> x = reader.numbers<float>(n_points * mlp.n_inputs);
-    std::vector<float> parameters = reader.numbers<float>(mlp.n_parameters);
-    std::vector<float> gradient;
-    if (op == 1) gradient = reader.numbers<float>(n_points * mlp.n_outputs);
-    reader.finish();
-
-    const Array points = describe("x", x, {n_points, mlp.n_inputs});
-    check_mlp_inputs(mlp, points, describe("parameters", parameters, {mlp.n_parameters}));
-    MlpCall call;
-    call.n_points = n_points;
-    call.x = x.data();
-    call.parameters = parameters.data();
-    std::vector<float> out(op == 0 ? n_points * mlp.n_outputs : parameters.size() + x.size());
-    if (op == 0) {
-        call.out = out.data();
-        mlp_forward(mlp, call, n_threads);
-    } else {
-        check_mlp_outputs(mlp, describe("gradient", gradient, {n_points, mlp.n_outputs}), points);
-        call.gradient = gradient.data();
-        call.parameters_gradient = out.data();
-        call.x_gradient = out.data() + parameters.size();
-        mlp_gradients(mlp, call, n_threads);
-    }
     return out;
 }
 
@@ -204,6 +161,7 @@ std::vector<float> run_quantize(Reader& reader) {
 }  // namespace
 
 #include "fit_call.h"
+#include "mlp_calls.h"
 #include "soap_call.h"
 
 namespace {
@@ -213,11 +171,13 @@ std::vector<float> run(Reader reader) {
     const uint32_t magic = reader.number<uint32_t>();
     if (magic == 0x4b524e49u) return run_grid(reader);
     if (magic == 0x4d524e49u) return run_mlp(reader);
+    if (magic == 0x47524e49u) return run_grid_mlp(reader);
     if (magic == 0x51524e49u) return run_quantize(reader);
     if (magic == 0x4c524e49u) return run_latent(reader);
     if (magic == 0x46524e49u) return run_fit(reader);
     if (magic == 0x53524e49u) return run_soap(reader);
-    refuse_call("file must begin with INRF, INRK, INRL, INRM, INRQ or INRS, got none of them");
+    refuse_call(
+        "file must begin with INRF, INRG, INRK, INRL, INRM, INRQ or INRS, got none of them");
 }
 
 void write_file(const char* path, const std::vector<float>& values) {

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference, reference_quantize, reference_soap
 from inrcodec.kernels.context_priors import CONTEXT_PRIORS
+from inrcodec.kernels.descent import grid_mlp, grid_mlp_descent, mlp_descent
 from inrcodec.kernels.dispatch import (
     backend,
     device,
@@ -28,7 +29,7 @@ from inrcodec.kernels.dispatch import (
     threads,
 )
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
-from inrcodec.kernels.perceptron import Activation, Perceptron
+from inrcodec.kernels.perceptron import Activation, GridPerceptron, Perceptron
 from inrcodec.kernels.pyramid import SIZES, Grid, LatentShape, Softness, Weight
 from inrcodec.kernels.quantizer import AdamStep, Quantizer, Rounding
 from inrcodec.kernels.soap import Soap
@@ -48,8 +49,10 @@ __all__ = [
     "Grid",
     "GridGeometry",
     "GridLevel",
+    "GridPerceptron",
     "Interpolation",
     "LatentShape",
+    "Perceptron",
     "Quantizer",
     "Rounding",
     "Soap",
@@ -60,10 +63,13 @@ __all__ = [
     "gpu_is_asked_for",
     "gpu_problem",
     "grid_encode",
+    "grid_mlp",
+    "grid_mlp_descent",
     "latent_bits",
     "latent_cost",
     "latent_pixels",
     "mlp",
+    "mlp_descent",
     "quantize_forward",
     "quantize_step",
     "set_backend",

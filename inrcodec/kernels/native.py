@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inrcodec.kernels import dispatch
 from inrcodec.kernels.geometry import GridGeometry
-from inrcodec.kernels.perceptron import Perceptron
+from inrcodec.kernels.perceptron import GridPerceptron, Perceptron
 from inrcodec.kernels.pyramid import LatentShape, Softness
 from inrcodec.kernels.quantizer import AdamStep, Quantizer
 from inrcodec.kernels.soap import Soap
@@ -31,12 +31,15 @@ __all__ = [
     "call_on_cpu",
     "call_on_gpu",
     "decode_latents",
+    "grid_mlp_descent",
+    "grid_mlp_forward",
     "keep_freed_memory",
     "latent_cost",
     "latent_floats_on_gpu",
     "latent_kept",
     "latent_pixels",
     "latent_pixels_gradients",
+    "mlp_descent",
     "mlp_forward",
     "mlp_gradients",
     "native_shape",
@@ -76,14 +79,38 @@ def call_on_gpu(
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:
     """Run a network, given x and the joined parameters."""
-    _module().mlp_forward(*inputs, *astuple(shape), out, dispatch.threads())
+    _module().mlp_forward(*inputs, _network(shape), out, dispatch.threads())
 
 
 def mlp_gradients(
     inputs: tuple[Array, Array, Array], shape: Perceptron, out: tuple[Array, Array | None]
 ) -> None:
     """Gradients of the parameters, and of x unless that is None; from gradient, x, parameters."""
-    _module().mlp_gradients(*inputs, *astuple(shape), *out, dispatch.threads())
+    _module().mlp_gradients(*inputs, _network(shape), *out, dispatch.threads())
+
+
+def mlp_descent(inputs: tuple[Array, Array, Array], shape: Perceptron, out: Array) -> float:
+    """Sum of squares, and the gradient of their mean by the parameters; x, targets, parameters."""
+    squares: float = _module().mlp_descent(*inputs, _network(shape), out, dispatch.threads())
+    return squares
+
+
+def grid_mlp_forward(inputs: tuple[Array, Array, Array], shape: GridPerceptron, out: Array) -> None:
+    """Run a network of a grid's features; from coords, table, parameters."""
+    shapes = shape.grid.shape, _network(shape.perceptron)
+    _module().grid_mlp_forward(*inputs, *shapes, out, dispatch.threads())
+
+
+def grid_mlp_descent(
+    inputs: tuple[Array, Array, Array, Array], shape: GridPerceptron, out: tuple[Array, Array]
+) -> float:
+    """Sum of squares, and the gradients of their mean by table and parameters.
+
+    From coords, targets, table, parameters.
+    """
+    shapes = shape.grid.shape, _network(shape.perceptron)
+    squares: float = _module().grid_mlp_descent(*inputs, *shapes, out, dispatch.threads())
+    return squares
 
 
 def quantize_forward(
@@ -219,9 +246,13 @@ def native_shape(shape: LatentShape) -> tuple[list[int], list[int], list[int]]:
     return grids, neighbours, [size.n_features, size.n_hidden, size.n_tail, shape.channels]
 
 
+def _network(shape: Perceptron) -> tuple[tuple[int, ...], bool, str]:
+    return shape.sizes, shape.has_bias, shape.activation
+
+
 def _fields(quantizer: Quantizer) -> tuple[object, ...]:
-    sizes, rates, steps, rounding, _ = astuple(quantizer)
-    return sizes, rates, steps, rounding, quantizer.keys
+    shape = quantizer.sizes, quantizer.rates, quantizer.steps
+    return *shape, quantizer.rounding, quantizer.keys
 
 
 def keep_freed_memory() -> Callable[[], None]:

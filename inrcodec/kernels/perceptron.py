@@ -1,4 +1,4 @@
-"""The shape of a small network: all that a kernel knows of it beside its numbers."""
+"""The shape of a small network, alone or behind a grid: all that a kernel knows beside numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
+from inrcodec.kernels.geometry import GridGeometry
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 else:
     Array = TypeVar("Array")
 
-__all__ = ["Activation", "Perceptron"]
+__all__ = ["Activation", "GridPerceptron", "Perceptron"]
 
 Activation = Literal["sine", "relu", "sine_sqrt", "sine_arctan", "sine_log"]
 
@@ -93,3 +94,27 @@ class Perceptron:
 
     def _bias_shapes(self) -> list[tuple[int, ...]]:
         return [(size,) for size in self.sizes[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class GridPerceptron:
+    """A network of the features of a grid. Raises ConfigError if its inputs are not as many."""
+
+    grid: GridGeometry
+    perceptron: Perceptron
+
+    def __post_init__(self) -> None:
+        n_inputs, n_features = self.perceptron.sizes[0], self.grid.n_outputs
+        if n_inputs != n_features:
+            raise ConfigError(f"grid_mlp: inputs must be {n_features}, got {n_inputs}")
+
+    @property
+    def n_values(self) -> int:
+        """Those of the table, and the parameters."""
+        return self.grid.n_entries * self.grid.n_features + self.perceptron.n_parameters
+
+    def split(self, values: Array) -> tuple[Array, Array]:
+        """The table [n_entries, n_features] and the parameters, as views of one vector of both."""
+        n_table = self.grid.n_entries * self.grid.n_features
+        table = values[:n_table].reshape(self.grid.n_entries, self.grid.n_features)
+        return table, values[n_table:]

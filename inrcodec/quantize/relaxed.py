@@ -74,25 +74,28 @@ def cheapest_bits(
     The sums are those of `kernels.quantize_forward`: of the symbols, and of their differences.
     """
     leaf = torch.from_numpy(sums).requires_grad_()
-    symbols, differences = _both_ways(leaf, sizes, noisy)
-    bits = (torch.minimum(symbols, differences) if has_base else symbols).sum()
+    cheapest = _bits_of_symbols(leaf, sizes, noisy)
+    if has_base:
+        cheapest = torch.minimum(cheapest, _bits_of_differences(leaf, sizes, noisy))
+    bits = cheapest.sum()
     (slopes,) = torch.autograd.grad(bits, leaf)
     return float(bits.detach()), slopes.numpy()
 
 
 def differences_are_cheaper(sums: NDArray[np.float64], sizes: Sequence[int]) -> NDArray[np.bool_]:
     """For each tensor, by the `sums` [tensors, 4] of its rounded symbols."""
-    symbols, differences = _both_ways(torch.from_numpy(sums), sizes, noisy=False)
-    cheaper: NDArray[np.bool_] = (differences < symbols).numpy()
+    both = torch.from_numpy(sums)
+    differences = _bits_of_differences(both, sizes, noisy=False)
+    cheaper: NDArray[np.bool_] = (differences < _bits_of_symbols(both, sizes, noisy=False)).numpy()
     return cheaper
 
 
-def _both_ways(sums: Tensor, sizes: Sequence[int], noisy: bool) -> tuple[Tensor, Tensor]:
-    counts = torch.tensor(sizes, dtype=torch.float64)
-    return (
-        expected_bits(sums[:, :2], counts, noisy=noisy),
-        expected_bits(sums[:, 2:], counts, noisy=noisy),
-    )
+def _bits_of_symbols(sums: Tensor, sizes: Sequence[int], noisy: bool) -> Tensor:
+    return expected_bits(sums[:, :2], torch.tensor(sizes, dtype=torch.float64), noisy=noisy)
+
+
+def _bits_of_differences(sums: Tensor, sizes: Sequence[int], noisy: bool) -> Tensor:
+    return expected_bits(sums[:, 2:], torch.tensor(sizes, dtype=torch.float64), noisy=noisy)
 
 
 def _laplace_entropy(mean: Tensor) -> Tensor:

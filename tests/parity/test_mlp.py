@@ -271,28 +271,26 @@ def test_native_arguments_are_refused_with_what_and_got(native: ModuleType) -> N
         "gradient": cotangent,
         "x": x,
         "parameters": np.zeros(9 * 4 + 9 + 9 * 2 + 2, np.float32),
-        "sizes": (4, 9, 2),
-        "has_bias": True,
-        "activation": "sine",
+        "network": ((4, 9, 2), True, "sine"),
         "parameters_gradient": np.empty(65, np.float32),
         "x_gradient": None,
         "n_threads": 1,
     }
     native.mlp_gradients(**good)
-    bad = {
-        "gradient": (cotangent[:-1], "gradient must have shape"),
-        "x": (x.astype(np.float64), "x must be float32"),
-        "parameters": (np.zeros(64, np.float32), r"parameters must have shape [65], got [64]"),
-        "sizes": ((4, 0, 2), "a size must be in [1, 1024], got 0"),
-        "has_bias": (False, "parameters must have shape"),
-        "activation": ("tanh", "activation must be one of sine, relu, sine_sqrt, "),
-        "parameters_gradient": (np.empty(1, np.float32), "parameters_gradient must have shape"),
-        "x_gradient": (x[:, ::2], "x_gradient must have shape"),
-        "n_threads": (0, "threads must be at least 1, got 0"),
-    }
-    for name, (value, message) in bad.items():
+    bad = [
+        ("gradient", cotangent[:-1], "gradient must have shape"),
+        ("x", x.astype(np.float64), "x must be float32"),
+        ("parameters", np.zeros(64, np.float32), r"parameters must have shape [65], got [64]"),
+        ("network", ((4, 0, 2), True, "sine"), "a size must be in [1, 1024], got 0"),
+        ("network", ((4, 9, 2), False, "sine"), "parameters must have shape"),
+        ("network", ((4, 9, 2), True, "tanh"), "activation must be one of sine, relu, sine_sqrt, "),
+        ("parameters_gradient", np.empty(1, np.float32), "parameters_gradient must have shape"),
+        ("x_gradient", x[:, ::2], "x_gradient must have shape"),
+        ("n_threads", 0, "threads must be at least 1, got 0"),
+    ]
+    for name, value, message in bad:
         with pytest.raises(ValueError, match=r"^mlp: .*, got ") as refusal:
             native.mlp_gradients(**{**good, name: value})
         assert message in str(refusal.value)
     with pytest.raises(ValueError, match=r"^mlp: sizes must be of 1 to 33 layers"):
-        native.mlp_gradients(**{**good, "sizes": (4,) * 35})
+        native.mlp_gradients(**{**good, "network": ((4,) * 35, True, "sine")})

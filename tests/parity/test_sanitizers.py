@@ -7,21 +7,19 @@ import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from inrcodec.kernels import (
-    Activation,
     AdamStep,
     GridGeometry,
     Quantizer,
     reference,
     reference_quantize,
 )
-from inrcodec.kernels.perceptron import Perceptron
 
 FORWARD, TABLE_GRADIENT, COORDS_GRADIENT = range(3)
 ALONG = 3  # added to each: along a direction
@@ -113,89 +111,6 @@ def test_no_points_run_clean(driver: Path) -> None:
     coords, table, gradient = case(GEOMETRY, 0)
     assert outcome(driver, call_bytes(FORWARD, GEOMETRY, [coords, table])) == (0, "")
     assert outcome(driver, call_bytes(TABLE_GRADIENT, GEOMETRY, [coords, gradient])) == (0, "")
-
-
-def mlp_bytes(
-    op: int, shape: Perceptron, arrays: list[NDArray[np.float32]], instruction_set: int = 0
-) -> bytes:
-    """A call on a network in the driver's layout: header, sizes, arrays (x first)."""
-    activation, n_layers = get_args(Activation).index(shape.activation), len(shape.sizes) - 1
-    fields = (op, 2, instruction_set, shape.has_bias, activation, n_layers, len(arrays[0]))
-    header = struct.pack("<4s6BI", b"INRM", *fields)
-    sizes = np.array(shape.sizes, "<u4").tobytes()
-    return header + sizes + b"".join(array.tobytes() for array in arrays)
-
-
-def mlp_case(shape: Perceptron, n_points: int) -> list[NDArray[np.float32]]:
-    """x, parameters and gradient."""
-    rng = np.random.default_rng(3)
-    shapes = ((n_points, shape.sizes[0]), (shape.n_parameters,), (n_points, shape.sizes[-1]))
-    return [rng.standard_normal(s, dtype=np.float32) * np.float32(0.5) for s in shapes]
-
-
-def mlp_results(shape: Perceptron, arrays: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """What the driver has to write for each op."""
-    x, parameters, gradient = arrays
-    layers = shape.split(parameters)
-    of_weights, of_biases, of_x = reference.mlp_gradients(
-        gradient, x, *layers, activation=shape.activation
-    )
-    runs = [*shape.runs(of_weights, of_biases), of_x.ravel()]
-    return [reference.mlp(x, *layers, shape.activation).ravel(), np.concatenate(runs)]
-
-
-@pytest.mark.parametrize("activation", get_args(Activation))
-@pytest.mark.parametrize("has_bias", [True, False])
-@pytest.mark.parametrize("sizes", [(1, 1), (5, 33, 17, 3), (3, 70, 2)], ids=str)
-def test_valid_networks_run_clean_and_right(
-    driver: Path, sizes: Any, has_bias: bool, activation: Any
-) -> None:
-    shape = Perceptron(sizes, has_bias, activation)
-    arrays = mlp_case(shape, 133)
-    result = driver.parent / "result"
-    for op, expected in enumerate(mlp_results(shape, arrays)):
-        for instruction_set in range(INSTRUCTION_SETS):
-            data = mlp_bytes(op, shape, arrays[: 2 + op], instruction_set)
-            code, message = outcome(driver, data, result)
-            if code == REFUSED and "instruction set must exist" in message:
-                continue  # this machine lacks it
-            assert (code, message) == (0, "")
-            got = np.frombuffer(result.read_bytes(), "<f4")
-            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("activation", get_args(Activation))
-@pytest.mark.parametrize("n_points", [0, 5000])
-def test_any_number_of_points_of_a_network_runs_clean(
-    driver: Path, n_points: int, activation: Any
-) -> None:
-    shape = Perceptron((5, 33, 17, 3), True, activation)
-    x, parameters, gradient = mlp_case(shape, n_points)
-    x[::7], x[::11], gradient[::13] = 1e30, np.nan, np.inf
-    assert outcome(driver, mlp_bytes(0, shape, [x, parameters])) == (0, "")
-    assert outcome(driver, mlp_bytes(1, shape, [x, parameters, gradient])) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("at", "patch"),
-    [
-        (4, b"\x02"),  # op
-        (5, b"\x00"),  # threads
-        (7, b"\x00"),  # has bias
-        (8, b"\x05"),  # activation
-        (9, b"\x00"),  # layers
-        (9, b"\x22"),
-        (10, b"\xff\xff\xff\xff"),  # points
-        (14, b"\x00\x00\x00\x00"),  # sizes
-        (18, struct.pack("<I", 1025)),
-        (18, b"\xff\xff\xff\xff"),
-    ],
-)
-def test_hostile_networks_are_refused(driver: Path, at: int, patch: bytes) -> None:
-    shape = Perceptron((5, 9, 3), True, "sine")
-    data = mlp_bytes(1, shape, mlp_case(shape, 3))
-    assert_refused(driver, data[:at] + patch + data[at + len(patch) :])
-    assert_refused(driver, data[:-1])
 
 
 def quantize_bytes(

@@ -7,7 +7,6 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
@@ -276,10 +275,18 @@ class Growth(Network):
     def tensors(self) -> tuple[TensorSpec, ...]:
         return (TensorSpec(shape=(1, 1), bound=1.0, step=1 / 16, learning_rate=300.0),)
 
-    def apply(self, tensors: Sequence[torch.Tensor], coords: torch.Tensor) -> torch.Tensor:
-        values = torch.exp(coords @ tensors[0].T)
-        self.sound.append(bool(torch.isfinite(values).all()))
-        return values
+    def apply(self, values: torch.Tensor, coords: torch.Tensor) -> torch.Tensor:
+        outputs = torch.exp(coords * values)
+        self.sound.append(bool(torch.isfinite(outputs).all()))
+        return outputs
+
+    def descent(
+        self, values: torch.Tensor, coords: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[float, torch.Tensor]:
+        leaf = values.clone().requires_grad_()
+        loss = torch.mean((self.apply(leaf, coords) - targets) ** 2)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        return loss.item(), gradient
 
     def macs_per_point(self) -> float:
         return 1.0
@@ -288,8 +295,8 @@ class Growth(Network):
 class Chaos(Growth):
     """Nothing but NaN."""
 
-    def apply(self, tensors: Sequence[torch.Tensor], coords: torch.Tensor) -> torch.Tensor:
-        return (coords @ tensors[0].T) * math.nan
+    def apply(self, values: torch.Tensor, coords: torch.Tensor) -> torch.Tensor:
+        return coords * values * math.nan
 
 
 def fit_growth(network: Growth) -> fit.Fitted:

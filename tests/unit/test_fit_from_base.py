@@ -65,12 +65,12 @@ def base_of(family: type) -> Base:
 
 def error_of(family: type, result: fit.Fitted | Base, signal: Signal) -> float:
     """Mean square error of the targets."""
-    tensors = [
-        symbols.astype(np.float32) * np.float32(fit.step_size(index))
+    runs = [
+        symbols.astype(np.float32).ravel() * np.float32(fit.step_size(index))
         for symbols, index in zip(result.symbols, result.step_indices, strict=True)
     ]
     coords, targets = data_of(signal).at(np.arange(signal.spec.n_points))
-    return float(np.square(network_of(family).apply(tensors, coords) - targets).mean())
+    return float(np.square(network_of(family).apply(np.concatenate(runs), coords) - targets).mean())
 
 
 def bits_of(result: fit.Fitted | Base, base: Base | None) -> int:

@@ -48,6 +48,10 @@ def spec_of(height: int, width: int, channels: int = 3) -> SignalSpec:
     return Signal.image(np.zeros((height, width, channels), np.uint8)).spec
 
 
+def joined(tensors: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([tensor.ravel() for tensor in tensors])
+
+
 # --- formula -------------------------------------------------------------------------------------
 
 
@@ -57,7 +61,9 @@ def test_values_are_the_grid_then_layers_without_bias() -> None:
     features = grid_encode(coords, np.concatenate(tensors[:3]), net.geometry)
     first, second, last = tensors[3:]
     hidden = np.maximum(np.maximum(features @ first.T, 0.0) @ second.T, 0.0)
-    np.testing.assert_allclose(net.apply(tensors, coords), hidden @ last.T, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(
+        net.apply(joined(tensors), coords), hidden @ last.T, rtol=1e-5, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
@@ -72,9 +78,9 @@ def test_torch_and_numpy_give_the_same_values(
     net = network(n_dims=n_dims, width_units=2)
     tensors, coords = weights_of(net), np.random.default_rng(6).random((99, n_dims), np.float32)
     kernels.set_backend("torch")
-    mine = net.apply(tensors, coords)
+    mine = net.apply(joined(tensors), coords)
     kernels.set_backend(backend)
-    theirs = net.apply([torch.from_numpy(tensor) for tensor in tensors], torch.from_numpy(coords))
+    theirs = net.apply(torch.from_numpy(joined(tensors)), torch.from_numpy(coords))
     assert mine.shape == (99, 3)
     np.testing.assert_allclose(theirs.numpy(), mine, rtol=1e-4, atol=1e-4 * np.abs(mine).max())
 

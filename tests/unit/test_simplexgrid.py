@@ -29,6 +29,10 @@ def spec_of(*grid: int) -> SignalSpec:
     )
 
 
+def joined(tensors: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([tensor.ravel() for tensor in tensors])
+
+
 def network(*, skewed: bool, grid: tuple[int, ...] = (20, 30, 40)) -> SimplexGridNetwork:
     config = SimplexGridConfig(levels=2, finest_resolution=8, skewed=skewed)
     return SimplexGrid.network_for(config, spec_of(*grid), GOAL)
@@ -49,7 +53,7 @@ def test_values_are_interpolated_on_simplices(skewed: bool) -> None:
     for weight in tensors[2:-1]:
         hidden = np.maximum(hidden @ weight.T, 0.0)
     expected = hidden @ tensors[-1].T
-    np.testing.assert_allclose(net.apply(tensors, coords), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(net.apply(joined(tensors), coords), expected, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_dims", [1, 2, 3, 4])

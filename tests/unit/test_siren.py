@@ -28,6 +28,10 @@ def spec_of(height: int, width: int, channels: int = 3) -> SignalSpec:
     return Signal.image(np.zeros((height, width, channels), np.uint8)).spec
 
 
+def joined(tensors: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([tensor.ravel() for tensor in tensors])
+
+
 # --- formula -------------------------------------------------------------------------------------
 
 
@@ -38,7 +42,7 @@ def test_one_unit_computes_what_the_formula_says() -> None:
     tensors = [np.full(s, v, np.float32) for s, v in zip(shapes, values, strict=True)]
     coords = np.array([[0.1], [0.9]], np.float32)
     expected = [-1.5 * math.sin(0.7 * (2.0 * x - 1.0) + 0.2) + 0.25 for x in (0.1, 0.9)]
-    np.testing.assert_allclose(net.apply(tensors, coords).ravel(), expected, atol=1e-6)
+    np.testing.assert_allclose(net.apply(joined(tensors), coords).ravel(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_dims", [1, 2, 3, 4])
@@ -47,8 +51,8 @@ def test_torch_and_numpy_give_the_same_values(n_dims: int, frequencies: int) -> 
     torch = pytest.importorskip("torch")
     net = network(n_dims=n_dims, width=16, depth=3, frequencies=frequencies)
     tensors, coords = weights_of(net), np.random.default_rng(6).random((99, n_dims), np.float32)
-    mine = net.apply(tensors, coords)
-    theirs = net.apply([torch.from_numpy(tensor) for tensor in tensors], torch.from_numpy(coords))
+    mine = net.apply(joined(tensors), coords)
+    theirs = net.apply(torch.from_numpy(joined(tensors)), torch.from_numpy(coords))
     assert mine.shape == (99, 3)
     np.testing.assert_allclose(theirs.numpy(), mine, atol=2e-4)
 

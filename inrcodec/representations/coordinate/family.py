@@ -127,35 +127,34 @@ class CoordinateRepresentation(Representation):
         """Values [*grid, channels] on the [0, 1] scale, evaluated in parts on all cores."""
         axes = tuple(axis_coords(window) for window in windows)
         shape = tuple(len(axis) for axis in axes)
-        values = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
-        tensors = self._joined_tensors()
+        samples = np.empty((int(np.prod(shape)), self.spec.channels), dtype=np.float32)
+        values = self._values()
 
         def fill(begin: int) -> None:
-            end = min(begin + _PART_POINTS, len(values))
-            values[begin:end] = self._evaluate(tensors, point_coords(axes, np.arange(begin, end)))
+            end = min(begin + _PART_POINTS, len(samples))
+            samples[begin:end] = self._evaluate(values, point_coords(axes, np.arange(begin, end)))
 
         with ThreadPoolExecutor(kernels.threads()) as pool:
-            list(pool.map(fill, range(0, len(values), _PART_POINTS)))
-        return values.reshape(*shape, self.spec.channels)
+            list(pool.map(fill, range(0, len(samples), _PART_POINTS)))
+        return samples.reshape(*shape, self.spec.channels)
 
     def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
         """Values [n, channels] at coords [n, axes] in [0, 1], on the [0, 1] scale."""
         if coords.ndim != 2 or coords.shape[1] != len(self.spec.grid):
             raise ConfigError(f"coords {coords.shape} are not [n, {len(self.spec.grid)}]")
         points = np.ascontiguousarray(coords, dtype=np.float32)
-        return self._evaluate(self._joined_tensors(), points)
+        return self._evaluate(self._values(), points)
 
-    def _joined_tensors(self) -> tuple[NDArray[np.float32], ...]:
-        """The values of all tensors as the network likes them best: see `Network.views`."""
-        runs = [tensor.reshape(-1) for tensor in self.packed.tensors()]
-        return self.packed.network.views(np.concatenate(runs))
+    def _values(self) -> NDArray[np.float32]:
+        """Those of all tensors, as the network takes them."""
+        return np.concatenate([tensor.reshape(-1) for tensor in self.packed.tensors()])
 
     def _evaluate(
-        self, tensors: tuple[NDArray[np.float32], ...], points: NDArray[np.float32]
+        self, values: NDArray[np.float32], points: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Values at points; a stream may hold weights whose sums pass the range of float32."""
+        """Samples at points; a stream may hold weights whose sums pass the range of float32."""
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = self.packed.network.apply(tensors, points)
+            outputs = self.packed.network.apply(values, points)
             return self.packed.output.to_values(outputs)
 
     def cost(self) -> Cost:

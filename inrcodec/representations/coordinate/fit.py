@@ -26,6 +26,7 @@ from inrcodec.representations.coordinate.points import FitData, batches
 from inrcodec.representations.coordinate.recipe import Base, Recipe
 from inrcodec.representations.coordinate.values import Values
 from inrcodec.representations.price import Price
+from inrcodec.representations.process import FREED_MEMORY_KEPT
 
 __all__ = ["Fitted", "fit_network"]
 
@@ -81,7 +82,8 @@ def fit_network(
     """
     fitter = _Fitter(network, data, goal, recipe=recipe, start=start, base=base)
     clock = Clock(budget)
-    with np.errstate(over="ignore", invalid="ignore"):  # a fit that overflows is rolled back
+    overflow = np.errstate(over="ignore", invalid="ignore")  # what overflows is rolled back
+    with overflow, FREED_MEMORY_KEPT:
         if start is not None:
             fitter.keep(hard=True)  # where it begins is as good a result as any
         _run(fitter, clock, budget, watch)
@@ -137,8 +139,7 @@ class _Fitter:
         self._recent_mse = 0.0
         self._batches = batches(data.n_points, self._batch_points(), self._random)
         self._probe = self._probe_points()
-        views = network.views(torch.from_numpy(self._values.weights))
-        self._tensors = [view.detach().requires_grad_() for view in views]
+        self._weights = torch.from_numpy(self._values.weights)
         if self._resumed and recipe.soft == "free":
             self._scale_steps()
 
@@ -189,12 +190,12 @@ class _Fitter:
             self._harden()
         quantizer = self._quantizer(hard=self.is_hard(fraction))
         bits, slopes = self._bits(self._values.write(quantizer), quantizer.rounding)
-        mse, gradients = self._descend(next(self._batches))
+        mse, gradient = self._descend(next(self._batches))
         if not math.isfinite(mse + self._price.per_bit * bits):
             return False
         rate = self._rate(fraction)
         slopes *= self._price.per_bit
-        sums = self._values.move(gradients, quantizer, slopes=slopes, rate=rate)
+        sums = self._values.move([gradient], quantizer, slopes=slopes, rate=rate)
         if not np.isfinite(sums[:, 1]).all():
             return False
         self._move_steps(sums[:, 0], quantizer, rate)
@@ -214,21 +215,18 @@ class _Fitter:
         cosine = 0.5 * (1.0 + math.cos(math.pi * fraction)) + 1e-3
         return cosine * self._slowdown * share
 
-    def _descend(self, points: NDArray[np.int64]) -> tuple[float, list[NDArray[np.float32]]]:
-        """The error at these points, and its gradient by the weights, tensor by tensor."""
-        outputs, errors = self._errors(points)
-        slope = torch.from_numpy(errors * np.float32(2.0 / errors.size))
-        gradients = torch.autograd.grad(outputs, self._tensors, slope)
-        return _mean_square(errors), [gradient.reshape(-1).numpy() for gradient in gradients]
+    def _descend(self, points: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
+        """The mean square error at these points, and its gradient by the weights."""
+        coords, targets = map(torch.from_numpy, self._data.at(points))
+        mse, gradient = self._network.descent(self._weights, coords, targets)
+        return mse, gradient.numpy()
 
-    def _errors(self, points: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.float32]]:
-        """What the network puts out at these points, with the weights as written, and its errors.
-
-        numpy takes the differences: torch would wake threads for each of these short loops.
-        """
+    def _error(self, points: NDArray[np.int64]) -> float:
+        """The mean square error at these points, with the weights as written."""
         coords, targets = self._data.at(points)
-        outputs = self._network.apply(self._tensors, torch.from_numpy(coords))
-        return outputs, outputs.detach().numpy() - targets
+        outputs = self._network.apply(self._weights, torch.from_numpy(coords)).numpy()
+        errors = outputs - targets
+        return float(np.vdot(errors, errors)) / errors.size
 
     def _move_steps(self, slopes: NDArray[np.float64], quantizer: Quantizer, rate: float) -> None:
         """A step of Adam of log2 of the steps, given the `slopes` by the steps."""
@@ -311,9 +309,8 @@ class _Fitter:
         quantizer = self._quantizer(hard=hard)
         bits, _ = self._bits(self._values.write(quantizer), quantizer.rounding)
         parts = range(0, len(self._probe), _PART_POINTS)
-        with torch.no_grad():
-            points = [self._probe[at : at + _PART_POINTS] for at in parts]
-            errors = [_mean_square(self._errors(part)[1]) * len(part) for part in points]
+        points = [self._probe[at : at + _PART_POINTS] for at in parts]
+        errors = [self._error(part) * len(part) for part in points]
         mse = sum(errors) / len(self._probe)
         return self._snapshot(self._price.cost(mse, bits))
 
@@ -392,7 +389,3 @@ class _Fitter:
             sums = self._values.sums(self._hard())
             anchored = relaxed.differences_are_cheaper(sums, self._sizes)
         return self._values.scaled(self._steps(), zone, anchored.tolist())
-
-
-def _mean_square(errors: NDArray[np.float32]) -> float:
-    return float(np.vdot(errors, errors)) / errors.size

@@ -9,18 +9,21 @@ arXiv:2309.15848.
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import GridGeometry, Interpolation, grid_encode, mlp
+from inrcodec.kernels import (
+    GridGeometry,
+    GridPerceptron,
+    Interpolation,
+    Perceptron,
+    grid_mlp,
+    grid_mlp_descent,
+)
 from inrcodec.kernels.geometry import EXTENT_UNIT, FEATURES, GROWTH_UNIT, MAX_RESOLUTION
 from inrcodec.representations.base import FitGoal
 from inrcodec.representations.coordinate.network import (
@@ -125,6 +128,10 @@ class GridNetwork(Network):
         hidden = (self.width_units * _WIDTH_UNIT,) * self.depth
         return (self.geometry.n_outputs, *hidden, self.n_channels)
 
+    @cached_property
+    def _kernel(self) -> GridPerceptron:
+        return GridPerceptron(self.geometry, Perceptron(self._sizes, False, "relu"))
+
     def tensors(self) -> tuple[TensorSpec, ...]:
         """One table per level, coarsest first, then the weights of each layer."""
         n_features = self.geometry.n_features
@@ -144,21 +151,13 @@ class GridNetwork(Network):
         )
         return tables + weights
 
-    def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
-        """Values [n, n_channels] at coords [n, n_dims] in [0, 1]; tables may come joined."""
-        n_tables = len(tensors) - self.depth - 1
-        table: Array = tensors[0]
-        if n_tables > 1:
-            table = array_namespace(coords).concat(tuple(tensors[:n_tables]), axis=0)
-        features = grid_encode(coords, table, self.geometry)
-        return mlp(features, tensors[n_tables:], None, "relu")
+    def apply(self, values: Array, coords: Array) -> Array:
+        """What is put out, [n, n_channels], at coords [n, n_dims] in [0, 1]."""
+        return grid_mlp(coords, values, self._kernel)
 
-    def views(self, values: Array) -> tuple[Array, ...]:
-        """One table for all levels, then the weights of each layer."""
-        n_entries, n_features = self.geometry.n_entries, self.geometry.n_features
-        table: Array = values[: n_entries * n_features].reshape(n_entries, n_features)
-        weights: tuple[Array, ...] = super().views(values)[self.levels :]
-        return tuple(itertools.chain((table,), weights))
+    def descent(self, values: Array, coords: Array, targets: Array) -> tuple[float, Array]:
+        """The mean square of what is off `targets` [n, n_channels], and its gradient."""
+        return grid_mlp_descent(coords, targets, values, self._kernel)
 
     def macs_per_point(self) -> float:
         """One for each weight, and one for each feature of each corner."""

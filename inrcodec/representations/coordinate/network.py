@@ -7,10 +7,9 @@ over the array API, so that torch fits it and numpy renders it.
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -116,22 +115,19 @@ class Network(ABC):
 
     @abstractmethod
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The tensors, in the order in which they are stored and given to `apply`."""
+        """The tensors, in the order in which they are stored and `apply` takes their values."""
 
     @abstractmethod
-    def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
-        """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
+    def apply(self, values: Array, coords: Array) -> Array:
+        """What is put out, [n, n_channels], at coords [n, n_dims] in [0, 1].
 
-    def views(self, values: Array) -> tuple[Array, ...]:
-        """The tensors that `apply` takes, as views of one vector of all values.
-
-        Neighbouring tensors that `apply` would join may come as one.
+        `values` [n_parameters]: those of all tensors, one after the other.
         """
-        begins = itertools.accumulate((spec.size for spec in self.tensors()), initial=0)
-        return tuple(
-            values[begin : begin + spec.size].reshape(spec.shape)
-            for begin, spec in zip(begins, self.tensors(), strict=False)
-        )
+
+    @abstractmethod
+    def descent(self, values: Array, coords: Array, targets: Array) -> tuple[float, Array]:
+        """The mean square of what `apply` is off `targets` [n, n_channels], and its gradient by
+        `values`."""
 
     @abstractmethod
     def macs_per_point(self) -> float:

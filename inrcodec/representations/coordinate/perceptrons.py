@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from inrcodec.container import DecodeLimits
-from inrcodec.kernels import Activation, mlp
+from inrcodec.kernels import Activation, Perceptron, mlp, mlp_descent
 from inrcodec.representations.base import FitGoal
 from inrcodec.representations.coordinate.encoding import fourier_features, n_fourier_features
 from inrcodec.representations.coordinate.network import (
@@ -94,10 +94,20 @@ class PerceptronNetwork(Network):
             return _OMEGA / n_inputs, 1.0
         return bound, 1.0
 
-    def apply(self, tensors: Sequence[Array], coords: Array) -> Array:
-        """Values [n, n_channels] at coords [n, n_dims] in [0, 1]."""
-        features = fourier_features(coords * 2.0 - 1.0, self.frequencies)
-        return mlp(features, tensors[::2], tensors[1::2], self.activation)
+    @cached_property
+    def _kernel(self) -> Perceptron:
+        return Perceptron(self._sizes, True, self.activation)
+
+    def apply(self, values: Array, coords: Array) -> Array:
+        """What is put out, [n, n_channels], at coords [n, n_dims] in [0, 1]."""
+        return mlp(self._features(coords), *self._kernel.split(values), self.activation)
+
+    def descent(self, values: Array, coords: Array, targets: Array) -> tuple[float, Array]:
+        """The mean square of what is off `targets` [n, n_channels], and its gradient."""
+        return mlp_descent(self._features(coords), targets, values, self._kernel)
+
+    def _features(self, coords: Array) -> Array:
+        return fourier_features(coords * 2.0 - 1.0, self.frequencies)
 
     def macs_per_point(self) -> float:
         """One multiplication for each weight."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import torch
 
 from inrcodec import kernels
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import native
 from inrcodec.representations.latentgrid.fit_graphs import own_stream
+from inrcodec.representations.process import FREED_MEMORY_KEPT, Shared
 
 __all__ = ["at_home", "device_for"]
 
@@ -30,38 +29,13 @@ def device_for(n_channels: int) -> str:
     return "cpu"
 
 
-T = TypeVar("T")
-
-
-class _Shared(Generic[T]):
-    """Something that holds while any fit runs: what the first one does, and the last one undoes."""
-
-    def __init__(self, do: Callable[[], T], undo: Callable[[T], object]) -> None:
-        self._do, self._undo = do, undo
-        self._before: T | None = None
-        self._lock, self._n_holders = Lock(), 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._n_holders == 0:
-                self._before = self._do()
-            self._n_holders += 1
-
-    def __exit__(self, *_error: object) -> None:
-        with self._lock:
-            self._n_holders -= 1
-            if self._n_holders == 0 and self._before is not None:
-                self._undo(self._before)
-
-
 def _one_torch_thread() -> int:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     return before
 
 
-_ONE_TORCH_THREAD: Final = _Shared(_one_torch_thread, torch.set_num_threads)
-_FREED_MEMORY_KEPT: Final = _Shared(native.keep_freed_memory, lambda give_back: give_back())
+_ONE_TORCH_THREAD: Final = Shared(_one_torch_thread, torch.set_num_threads)
 
 
 @contextmanager
@@ -69,12 +43,11 @@ def at_home(device: str, *, several: bool) -> Iterator[None]:
     """Inside, a fit of one or several tiles runs on a device, with a stream of its own on a GPU.
 
     torch has one thread where tiles have theirs, or native code leaves it little. On the CPU freed
-    memory is kept: iterations of tiles of a megapixel take 0.9 times as long for it. Whatever the
-    process had set of glibc's malloc is overwritten by that.
+    memory is kept: iterations of tiles of a megapixel take 0.9 times as long for it.
     """
     few = several or kernels.backend() == "native"
     with (
         _ONE_TORCH_THREAD if few else nullcontext(),
-        own_stream() if device == "cuda" else _FREED_MEMORY_KEPT,
+        own_stream() if device == "cuda" else FREED_MEMORY_KEPT,
     ):
         yield

@@ -1,0 +1,30 @@
+// The grid_mlp op: a network of the features of a grid (grid_encode.h, mlp.h), a few points at a
+// time, so that their features stay in the caches. Arguments are checked already.
+#pragma once
+
+#include "grid.h"
+#include "mlp.h"
+
+namespace inrcodec {
+
+// Arrays of a call, float32, rows contiguous: `coords`, `table` and `parameters` as of the two ops;
+// `targets` and the values `out` [n_points, n_outputs]; the gradients have the shapes of what they
+// are of. Null where a function does not need one.
+struct GridMlpCall {
+    int64_t n_points = 0;
+    const float* coords = nullptr;
+    const float* table = nullptr;
+    const float* parameters = nullptr;
+    const float* targets = nullptr;
+    float* out = nullptr;
+    float* table_gradient = nullptr;
+    float* parameters_gradient = nullptr;
+};
+
+void grid_mlp_forward(const Grid& grid, const Mlp& mlp, const GridMlpCall& call, int n_threads);
+
+// The gradients of the mean square of what the values are off the targets. Returns the sum of
+// squares. The same bits for any number of threads.
+double grid_mlp_descent(const Grid& grid, const Mlp& mlp, const GridMlpCall& call, int n_threads);
+
+}  // namespace inrcodec

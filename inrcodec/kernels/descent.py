@@ -1,0 +1,151 @@
+"""What networks put out, and what an iteration of a fit takes of them, in one go.
+
+The error of a network at points and its gradient by all values come from one call, and a grid with
+the network behind it is run a few points at a time, so that no features of all points are kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from inrcodec.errors import ConfigError
+from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels.perceptron import GridPerceptron, Perceptron
+
+if TYPE_CHECKING:
+    import torch
+
+    Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
+else:
+    Array = TypeVar("Array")
+
+__all__ = ["grid_mlp", "grid_mlp_descent", "mlp_descent"]
+
+
+def grid_mlp(coords: Array, values: Array, shape: GridPerceptron) -> Array:
+    """The values [n, outputs] of a network of a grid's features at `coords` [n, n_dims].
+
+    `values` [shape.n_values]: the table, then the parameters. Coordinates as of `grid_encode`.
+    Torch tensors get gradients for both arguments. float32 runs natively where that is built.
+    Raises ConfigError for other shapes.
+    """
+    _check(coords, "coords", (coords.shape[0], shape.grid.n_dims))
+    _check(values, "values", (shape.n_values,))
+    table, parameters = shape.split(values)
+    if isinstance(coords, np.ndarray):
+        return _apply_to_arrays(coords, (table, parameters), shape)
+    from inrcodec.kernels import torch_mlp, torch_ops  # imports torch
+
+    features = torch_ops.grid_encode(coords, table, shape.grid)
+    return torch_mlp.mlp(features, [parameters], shape.perceptron)
+
+
+def _apply_to_arrays(
+    coords: NDArray[np.floating],
+    values: tuple[NDArray[np.floating], NDArray[np.floating]],
+    shape: GridPerceptron,
+) -> NDArray[np.floating]:
+    table, parameters = values
+    if not _runs_natively(coords, table):
+        features = reference.grid_encode(coords, table, shape.grid)
+        network = shape.perceptron
+        return reference.mlp(features, *network.split(parameters), network.activation)
+    out = np.empty((len(coords), shape.perceptron.sizes[-1]), np.float32)
+    native.grid_mlp_forward((_plain(coords), _plain(table), _plain(parameters)), shape, out)
+    return out
+
+
+def mlp_descent(
+    x: Array, targets: Array, parameters: Array, shape: Perceptron
+) -> tuple[float, Array]:
+    """How far a network at `x` [n, inputs] is off `targets` [n, outputs]: the mean square.
+
+    And its gradient by the `parameters` [shape.n_parameters], which are as `Perceptron.runs` joins
+    them. Arrays on the CPU; float32 runs natively where that is built. Raises ConfigError for other
+    shapes, or no points.
+    """
+    _check(x, "x", (x.shape[0], shape.sizes[0]))
+    _check(targets, "targets", (x.shape[0], shape.sizes[-1]))
+    _check(parameters, "parameters", (shape.n_parameters,))
+    _check_any(x)
+    if not _runs_natively(x, targets, parameters):
+        mean, gradient, _ = _reference_descent(x, targets, parameters, shape)
+        return mean, gradient
+    out = _empty_like(parameters)
+    inputs = _plain(x), _plain(targets), _plain(parameters)
+    return native.mlp_descent(inputs, shape, out) / _size(targets), out
+
+
+def grid_mlp_descent(
+    coords: Array, targets: Array, values: Array, shape: GridPerceptron
+) -> tuple[float, Array]:
+    """As `mlp_descent`, of a network of a grid's features at `coords` [n, n_dims].
+
+    The gradient is that of `values` [shape.n_values]: the table, then the parameters.
+    """
+    _check(coords, "coords", (coords.shape[0], shape.grid.n_dims))
+    _check(targets, "targets", (coords.shape[0], shape.perceptron.sizes[-1]))
+    _check(values, "values", (shape.n_values,))
+    _check_any(coords)
+    table, parameters = shape.split(values)
+    if not _runs_natively(coords, targets, values):
+        features = reference.grid_encode(coords, table, shape.grid)
+        mean, of_parameters, of_features = _reference_descent(
+            features, targets, parameters, shape.perceptron
+        )
+        of_table = reference.grid_encode_table_gradient(of_features, coords, shape.grid)
+        joined = array_namespace(values).concat((of_table.reshape(-1), of_parameters))
+        return mean, joined
+    out = _empty_like(values)
+    inputs = _plain(coords), _plain(targets), _plain(table), _plain(parameters)
+    squares = native.grid_mlp_descent(inputs, shape, shape.split(out))
+    return squares / _size(targets), out
+
+
+def _reference_descent(
+    x: Array, targets: Array, parameters: Array, shape: Perceptron
+) -> tuple[float, Array, Array]:
+    """The mean square, and its gradients by the parameters and by x."""
+    xp, layers = array_namespace(x), shape.split(parameters)
+    errors = reference.mlp(x, *layers, shape.activation) - targets
+    gradient = errors * (2.0 / _size(targets))
+    of_weights, of_biases, of_x = reference.mlp_gradients(
+        gradient, x, *layers, activation=shape.activation
+    )
+    mean = float(xp.mean(errors * errors))
+    return mean, xp.concat(tuple(shape.runs(of_weights, of_biases))), of_x
+
+
+def _check(array: Any, name: str, shape: tuple[int, ...]) -> None:
+    if tuple(array.shape) != shape:
+        raise ConfigError(f"descent: {name} must have shape {list(shape)}, got {list(array.shape)}")
+
+
+def _check_any(points: Any) -> None:
+    if points.shape[0] == 0:
+        raise ConfigError("descent: there must be points, got none")
+
+
+def _runs_natively(*arrays: Any) -> bool:
+    return dispatch.native() is not None and all(
+        str(array.dtype).endswith("float32") for array in arrays
+    )
+
+
+def _plain(array: Any) -> Any:
+    """The array, contiguous and aligned."""
+    if isinstance(array, np.ndarray):
+        return np.require(array, requirements=["C", "A"])
+    return array.detach().contiguous()
+
+
+def _empty_like(array: Any) -> Any:
+    return np.empty_like(array) if isinstance(array, np.ndarray) else array.new_empty(array.shape)
+
+
+def _size(targets: Any) -> int:
+    return int(targets.shape[0]) * int(targets.shape[1])
