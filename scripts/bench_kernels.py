@@ -9,7 +9,8 @@ it is installed too (grids of cubes, of float16 as it is made for). A grid has 1
 features, tables of 2^19 entries and a base resolution of 16 that grows by 1.5. Points are `random`,
 or `coherent`: on a regular grid, axis 0 fastest.
 
-Engines take turns, so that a busy machine is busy for all. A row has the median and the quantiles
+Engines take turns, so that a busy machine is busy for all. Memory that is freed stays with the
+process, as in a fit: fresh pages would take as long as the kernels. A row has the median and the quantiles
 0.2 and 0.8 of the milliseconds, the bytes that the pass asks for (coordinates, features or their
 gradient, and for each point the entries of its corners; a gradient's twice, to be read and
 written), their rate in GB/s, and its ratio to what a copy of a large array reaches in the same
@@ -36,6 +37,7 @@ from torch import Tensor
 
 from inrcodec import kernels
 from inrcodec.kernels import GridGeometry, Interpolation, grid_encode
+from inrcodec.representations.process import FREED_MEMORY_KEPT
 
 PASSES = ("forward", "backward", "both")
 ENGINES = ("torch", "native", "torch-cuda", "cuda", "tcnn")
@@ -99,6 +101,12 @@ def main() -> None:
     options = parse_arguments()
     use_threads(options.threads)
     origin = Origin.here({options.rows: f"data/bench/{options.rows.name}"})
+    with FREED_MEMORY_KEPT:
+        measure_all(options, origin)
+
+
+def measure_all(options: argparse.Namespace, origin: Origin) -> None:
+    """Append the rows that are missing."""
     names = (
         "passed",
         "engine",
