@@ -124,6 +124,12 @@ def test_a_smaller_error_to_hold_takes_more_bytes(family: type[Representation]) 
     assert len(fine.pack()[3]) > len(rough.pack()[3])
 
 
+def test_networks_of_many_values_see_more_points_at_once() -> None:
+    recipe = Recipe(batch_points=8192, hard_from=0.85, soft="noise")
+    sizes = [recipe.points_of_batch(n_parameters) for n_parameters in (100, 1 << 22, 1 << 26)]
+    assert sizes == [8192, 1 << 14, 1 << 16]
+
+
 def test_large_signals_are_fitted_by_batches() -> None:
     signal = picture(150, 120)  # over two batches of the larger batch size
     assert signal.spec.n_points > 2 * HashGrid.recipe.batch_points

@@ -32,8 +32,6 @@ __all__ = ["Fitted", "fit_network"]
 
 _EVALUATION_POINTS = 1 << 16
 _PART_POINTS = 1 << 13
-_MAX_BATCH_POINTS = 1 << 16
-_PARAMETERS_PER_POINT = 256  # more points than that would make iterations too few
 _MAX_ROLLBACKS = 8
 _CHECKS = 24
 _WHOLE_ZONE = 0.5  # what is rounded to its anchor, in steps
@@ -168,9 +166,7 @@ class _Fitter:
         return torch.optim.Adam([self._log2_steps], betas=(0.9, self._recipe.beta2), eps=1e-15)
 
     def _batch_points(self) -> int:
-        """More points where there are many values to move, which take as long for any batch."""
-        wanted = sum(self._sizes) // _PARAMETERS_PER_POINT
-        return max(self._recipe.batch_points, min(wanted, _MAX_BATCH_POINTS))
+        return self._recipe.points_of_batch(sum(self._sizes))
 
     def _probe_points(self) -> NDArray[np.int64]:
         n_points = self._data.n_points

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Base", "Recipe"]
 
+_MAX_BATCH_POINTS = 1 << 16
+_PARAMETERS_PER_POINT = 256  # more points than that would make iterations too few
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base:
@@ -39,3 +42,8 @@ class Recipe:
     resumed_rate: float = 0.05
     warm_rate: float = 1.0
     beta2: float = 0.99
+
+    def points_of_batch(self, n_parameters: int) -> int:
+        """More points where there are many values to move, which take as long for any batch."""
+        wanted = n_parameters // _PARAMETERS_PER_POINT
+        return max(self.batch_points, min(wanted, _MAX_BATCH_POINTS))
