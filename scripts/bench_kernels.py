@@ -10,9 +10,9 @@ features, tables of 2^19 entries and a base resolution of 16 that grows by 1.5. 
 or `coherent`: on a regular grid, axis 0 fastest.
 
 Engines take turns, so that a busy machine is busy for all. Memory that is freed stays with the
-process, as in a fit: fresh pages would take as long as the kernels. A row has the median and the quantiles
-0.2 and 0.8 of the milliseconds, the bytes that the pass asks for (coordinates, features or their
-gradient, and for each point the entries of its corners; a gradient's twice, to be read and
+process, as in a fit: fresh pages would take as long as the kernels. A row has the median and the
+quantiles 0.2 and 0.8 of the milliseconds, the bytes that the pass asks for (coordinates, features
+or their gradient, and for each point the entries of its corners; a gradient's twice, to be read and
 written), their rate in GB/s, and its ratio to what a copy of a large array reaches in the same
 process; where caches serve entries again and again it is above 1. Rows that exist, by machine and
 all that they are of, are skipped.

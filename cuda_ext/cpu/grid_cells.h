@@ -1,6 +1,7 @@
 // Where the points of a block lie on one level: for each corner of a point's cell, or of its simplex,
-// the row in the table and the weight. Stage by stage, each a plain loop over the points without
-// branches, which the compiler turns into vectors. For grid_kernels.cpp, and under its rules.
+// the row in the table and the weight. Stage by stage, each a loop over the points without branches,
+// by vectors or plain, which the compiler turns into vectors. For grid_kernels.cpp, and under its
+// rules.
 #pragma once
 
 #include "../common/grid_kernels.h"
@@ -74,6 +75,27 @@ struct Way {
     }
 };
 
+// Rows in the table of a level, as vectors. A row joins a term of each axis.
+template <bool kHashed>
+struct Rows {
+    uint32_t stride[kMaxDims], size;
+
+    explicit Rows(const GridLevel& level) : size(level.size) {
+        for (int d = 0; d < kMaxDims; ++d) stride[d] = level.stride[d];
+    }
+
+    static Words join(Words a, Words b) { return kHashed ? a ^ b : a + b; }
+
+    // What takes a row from a term to another, joined to it.
+    static Words step(Words from, Words to) { return kHashed ? from ^ to : to - from; }
+
+    // A dense row is below 2 * size (common/grid_checks.h), a hashed size is a power of two.
+    Words wrap(Words row) const {
+        if (kHashed) return row & (size - 1);
+        return row >= size ? row - size : row;
+    }
+};
+
 // The cell of each point: its lowest vertex and the place within, in [0, 1).
 template <int N>
 struct Cells {
@@ -100,40 +122,13 @@ struct Cells {
         }
     }
 
-    // The row of the vertex that a step away from the lowest one on the axes of a mask.
-    void find_rows(uint32_t (&row)[kBlock], int mask, const GridLevel& level) const {
+    // Calls find(Rows) with the kind of rows that a level has.
+    template <typename Find>
+    static void with_rows(const GridLevel& level, Find find) {
         if (level.hashed) {
-            find_hashed_rows(row, mask, level);
+            find(Rows<true>(level));
         } else {
-            find_dense_rows(row, mask, level);
-        }
-        wrap_rows(row, level);
-    }
-
-    // A dense row is below 2 * size (common/grid_checks.h), a hashed size is a power of two.
-    void wrap_rows(uint32_t (&row)[kBlock], const GridLevel& level) const {
-        if (level.hashed) {
-            for (int i = 0; i < kBlock; ++i) row[i] &= level.size - 1;
-        } else {
-            for (int i = 0; i < kBlock; ++i)
-                row[i] = row[i] >= level.size ? row[i] - level.size : row[i];
-        }
-    }
-
-  private:
-    void find_dense_rows(uint32_t (&row)[kBlock], int mask, const GridLevel& level) const {
-        for (int i = 0; i < kBlock; ++i) {
-            uint32_t r = 0;
-            for (int d = 0; d < D; ++d) r += (vertex[d][i] + ((mask >> d) & 1)) * level.stride[d];
-            row[i] = r;
-        }
-    }
-
-    void find_hashed_rows(uint32_t (&row)[kBlock], int mask, const GridLevel& level) const {
-        for (int i = 0; i < kBlock; ++i) {
-            uint32_t r = 0;
-            for (int d = 0; d < D; ++d) r ^= (vertex[d][i] + ((mask >> d) & 1)) * level.stride[d];
-            row[i] = r;
+            find(Rows<false>(level));
         }
     }
 };
@@ -142,14 +137,21 @@ struct Cells {
 template <int N>
 struct VertexCells : Cells<N> {
     using Cells<N>::D;
+    using Cells<N>::vertex;
     static constexpr int kCorners = 1;
     uint32_t row[kCorners][kBlock];
     float weight[kCorners][kBlock];
 
     void locate(const Points<D>& points, const GridLevel& level, float skew) {
         this->find_cells(points, level, skew);
-        this->find_rows(row[0], 0, level);
-        for (int i = 0; i < kBlock; ++i) weight[0][i] = 1.0f;
+        this->with_rows(level, [&](auto rows) {
+            for (int i = 0; i < kBlock; i += kLanes) {
+                Words r{};
+                for (int d = 0; d < D; ++d) r = rows.join(r, load(&vertex[d][i]) * rows.stride[d]);
+                store(&row[0][i], rows.wrap(r));
+                store(&weight[0][i], splat(1.0f));
+            }
+        });
     }
 
     // Its value is the same all over the cell.
@@ -174,10 +176,7 @@ struct AnyCubeCells : Cells<N> {
     void locate(const Points<D>& points, const GridLevel& level, float skew) {
         this->find_cells(points, level, skew);
         if (kSmooth) smooth_fractions();
-        for (int corner = 0; corner < kCorners; ++corner) {
-            this->find_rows(row[corner], corner, level);
-            for (int i = 0; i < kBlock; ++i) weight[corner][i] = product(corner, -1, -1, i);
-        }
+        this->with_rows(level, [&](auto rows) { find_corners(rows); });
     }
 
     // Replaces the weights by their derivatives on a way.
@@ -213,6 +212,30 @@ struct AnyCubeCells : Cells<N> {
   private:
     float steepness[kSmooth ? D : 1][kBlock];  // of a smoothed fraction
     float curvature[kSmooth ? D : 1][kBlock];
+
+    template <class Rows>
+    void find_corners(const Rows& rows) {
+        for (int i = 0; i < kBlock; i += kLanes) {
+            Words terms[D][2];
+            Floats parts[D][2];
+            for (int d = 0; d < D; ++d) {
+                terms[d][0] = load(&vertex[d][i]) * rows.stride[d];
+                terms[d][1] = terms[d][0] + rows.stride[d];
+                parts[d][1] = load(&fraction[d][i]);
+                parts[d][0] = 1.0f - parts[d][1];
+            }
+            for (int corner = 0; corner < kCorners; ++corner) {
+                Words r = terms[0][corner & 1];
+                Floats w = parts[0][corner & 1];
+                for (int d = 1; d < D; ++d) {
+                    r = rows.join(r, terms[d][(corner >> d) & 1]);
+                    w *= parts[d][(corner >> d) & 1];
+                }
+                store(&row[corner][i], rows.wrap(r));
+                store(&weight[corner][i], w);
+            }
+        }
+    }
 
     void smooth_fractions() {
         for (int d = 0; d < D; ++d) {
@@ -272,12 +295,7 @@ struct SimplexCells : Cells<N> {
 
     void locate(const Points<D>& points, const GridLevel& level, float skew) {
         this->find_cells(points, level, skew);
-        if (level.hashed) {
-            find_corners<true>(level);
-        } else {
-            find_corners<false>(level);
-        }
-        for (int corner = 0; corner < kCorners; ++corner) this->wrap_rows(row[corner], level);
+        this->with_rows(level, [&](auto rows) { find_corners(rows); });
     }
 
     // Replaces the weights by their derivatives on a way.
@@ -328,29 +346,27 @@ struct SimplexCells : Cells<N> {
 
     // Sorts the axes by falling fraction, each with the step that it changes a row by. A weight is
     // the difference of a fraction to the next one: from 1 down to the largest, ..., the smallest.
-    template <bool kHashed>
-    void find_corners(const GridLevel& level) {
-        uint32_t stride[D];  // a copy that is seen to be no part of what is written
-        for (int d = 0; d < D; ++d) stride[d] = level.stride[d];
+    template <class Rows>
+    void find_corners(const Rows& rows) {
         for (int i = 0; i < kBlock; i += kLanes) {
-            Floats place[D];
+            Floats place[D + 1];
             Words step[D], r{};
             for (int d = 0; d < D; ++d) {
-                const Words low = load(&vertex[d][i]) * stride[d];
+                const Words low = load(&vertex[d][i]) * rows.stride[d];
                 place[d] = load(&fraction[d][i]);
-                step[d] = kHashed ? low ^ (low + stride[d]) : Words{} + stride[d];
-                r = kHashed ? r ^ low : r + low;
+                step[d] = rows.step(low, low + rows.stride[d]);
+                r = rows.join(r, low);
             }
+            place[D] = Floats{};
             for (int last = D - 1; last > 0; --last)
                 for (int at = 0; at < last; ++at)
                     order(place[at], place[at + 1], step[at], step[at + 1]);
-            store(&row[0][i], r);
+            store(&row[0][i], rows.wrap(r));
             store(&weight[0][i], 1.0f - place[0]);
             for (int d = 0; d < D; ++d) {
-                r = kHashed ? r ^ step[d] : r + step[d];
-                store(&row[d + 1][i], r);
-                store(&weight[d + 1][i],
-                      d + 1 < D ? place[d] - place[d + 1 < D ? d + 1 : d] : place[d]);
+                r = rows.join(r, step[d]);
+                store(&row[d + 1][i], rows.wrap(r));
+                store(&weight[d + 1][i], place[d] - place[d + 1]);
             }
         }
     }
