@@ -36,9 +36,11 @@ Checked check_forward(const Input& coords, const Input& table, const Shape& shap
                       const Output& out, const Direction& direction) {
     const Array x = describe("coords", coords), t = describe("table", table),
                 o = describe("out", out);
-    const Grid grid = check_inputs(x, t, shape_of(shape));
-    check_features(grid, o, x);
-    const GridCall call{x.shape[0], floats(x), floats(t), nullptr, floats(o)};
+    const Type type = type_of_values(t);
+    const Grid grid = check_inputs(x, t, shape_of(shape), type);
+    check_features(grid, o, x, type);
+    GridCall call{x.shape[0], floats(x), floats(t), nullptr, floats(o)};
+    call.values = values_of(type);
     return along(direction, x, {grid, call, x.device});
 }
 
@@ -47,8 +49,10 @@ Checked check_table_gradient(const Input& gradient, const Input& coords, const S
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array o = describe("out", out);
     const Grid grid = check_inputs(x, o, shape_of(shape));
-    check_features(grid, g, x);
-    const GridCall call{x.shape[0], floats(x), nullptr, floats(g), floats(o)};
+    const Type type = type_of_values(g);
+    check_features(grid, g, x, type);
+    GridCall call{x.shape[0], floats(x), nullptr, floats(g), floats(o)};
+    call.values = values_of(type);
     return along(direction, x, {grid, call, x.device});
 }
 
@@ -56,10 +60,12 @@ Checked check_coords_gradient(const Input& gradient, const Input& coords, const 
                               const Shape& shape, const Output& out, const Direction& direction) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array t = describe("table", table), o = describe("out", out);
-    const Grid grid = check_inputs(x, t, shape_of(shape));
-    check_features(grid, g, x);
+    const Type type = type_of_values(t);
+    const Grid grid = check_inputs(x, t, shape_of(shape), type);
+    check_features(grid, g, x, type);
     check_array(kGridOp, o, x.shape, x.device);
-    const GridCall call{x.shape[0], floats(x), floats(t), floats(g), floats(o)};
+    GridCall call{x.shape[0], floats(x), floats(t), floats(g), floats(o)};
+    call.values = values_of(type);
     return along(direction, x, {grid, call, x.device});
 }
 
@@ -90,11 +96,11 @@ void coords_gradient(const Input& gradient, const Input& coords, const Input& ta
 }
 
 #if defined(INRCODEC_CUDA)
-void run_on_gpu(const Checked& checked, uintptr_t stream,
-                void (*op)(const Grid&, const GridCall&, Stream)) {
+template <typename Op>
+void run_on_gpu(const Checked& checked, uintptr_t stream, Op op) {
     if (checked.device < 0) refuse(kGridOp, "arrays must be on a GPU", "the CPU");
     const nb::gil_scoped_release released;
-    op(checked.grid, checked.call, {checked.device, stream});
+    op(checked.grid, checked.call, Stream{checked.device, stream});
 }
 
 void forward_cuda(const Input& coords, const Input& table, const Shape& shape, const Output& out,
@@ -103,10 +109,21 @@ void forward_cuda(const Input& coords, const Input& table, const Shape& shape, c
                grid_encode_forward_cuda);
 }
 
+// With `scratch` the same bits each time.
 void table_gradient_cuda(const Input& gradient, const Input& coords, const Shape& shape,
-                         const Output& out, const Direction& direction, uintptr_t stream) {
+                         const Output& out, const Direction& direction,
+                         const std::optional<Output>& scratch, uintptr_t stream) {
     const Checked checked = check_table_gradient(gradient, coords, shape, out, direction);
-    run_on_gpu(checked, stream, grid_encode_table_gradient_cuda);
+    int64_t* whole = nullptr;
+    if (scratch) {
+        const Array array = describe("scratch", *scratch);
+        const int64_t n_values = int64_t{checked.grid.n_entries} * checked.grid.n_features;
+        check_array(kGridOp, array, {n_values + 1}, checked.device, Type::kInt64);
+        whole = static_cast<int64_t*>(array.data);
+    }
+    run_on_gpu(checked, stream, [whole](const Grid& grid, const GridCall& call, Stream on) {
+        grid_encode_table_gradient_cuda(grid, call, whole, on);
+    });
 }
 
 void coords_gradient_cuda(const Input& gradient, const Input& coords, const Input& table,
@@ -225,7 +242,7 @@ NB_MODULE(_native, m) {
           "stream"_a);
     m.def("grid_encode_table_gradient_cuda", &table_gradient_cuda,
           "gradient"_a, "coords"_a, "shape"_a, "out"_a, "direction"_a.none(),
-          "stream"_a);
+          "scratch"_a.none(), "stream"_a);
     m.def("grid_encode_coords_gradient_cuda", &coords_gradient_cuda,
           "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
           "stream"_a);

@@ -26,6 +26,12 @@ inline Type type_of(const nb::dlpack::dtype& dtype) {
     if (dtype == nb::dtype<int32_t>()) return Type::kInt32;
     if (dtype == nb::dtype<uint32_t>()) return Type::kUint32;
     if (dtype == nb::dtype<int64_t>()) return Type::kInt64;
+    if (dtype.bits == 16 && dtype.lanes == 1) {
+        if (dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Float))
+            return Type::kFloat16;
+        if (dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Bfloat))
+            return Type::kBfloat16;
+    }
     return Type::kOther;
 }
 

@@ -26,6 +26,7 @@ def report() -> dict[str, object]:
 
     `native_problem` is the actual error when the native module cannot be loaded, else None.
     `cuda_runtime` is the CUDA version that the native module was compiled with, None without CUDA.
+    `used` says what computes what from here on, and why nothing faster does.
     """
     module = dispatch.installed()
     return {
@@ -41,6 +42,7 @@ def report() -> dict[str, object]:
         **_instruction_sets(module),
         **_cuda(module),
         "gpu_problem": dispatch.gpu_problem(),
+        "used": _used(module),
         "tinycudann": util.find_spec("tinycudann") is not None,
     }
 
@@ -77,6 +79,20 @@ def _cuda(module: ModuleType | None) -> dict[str, object]:
     if module is None or module.cuda_runtime is None:
         return {"cuda_runtime": None, "cuda_devices": 0}
     return {"cuda_runtime": module.cuda_runtime, "cuda_devices": module.cuda_device_count()}
+
+
+def _used(module: ModuleType | None) -> dict[str, str]:
+    if dispatch.backend() == "native" and module is not None:
+        on_cpu = f"native code on the CPU ({module.instruction_set()}, {_threads()} threads)"
+    else:
+        problem = dispatch.native_problem() or "native code is not chosen"
+        on_cpu = f"the reference on the CPU ({problem})"
+    no_gpu = dispatch.gpu_problem()
+    return {
+        "decoding": on_cpu,
+        "latentgrid fits": f"{on_cpu}, no GPU: {no_gpu}" if no_gpu else "native code on the GPU",
+        "other fits": on_cpu if no_gpu else f"{on_cpu}, or on the GPU with --device cuda",
+    }
 
 
 def _plain(value: object) -> str:

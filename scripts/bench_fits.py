@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -94,13 +95,15 @@ def measure(path: Path, what: dict[str, object], origin: Origin) -> FitRow:
         "--iters": what["iterations"],
         "--bpp": what["bpp"],
         "--seed": what["seed"],
-        "--threads": kernels.threads(),
     }
+    environment = os.environ | {"INRCODEC_THREADS": str(kernels.threads())}
     words = [str(word) for pair in options.items() for word in pair]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "inrcodec", "encode", str(path), "-o", f"{folder}/a.inr"]
         began = time.monotonic()
-        done = subprocess.run([*command, *words, "--json"], check=True, capture_output=True)
+        done = subprocess.run(
+            [*command, *words, "--json"], check=True, capture_output=True, env=environment
+        )
         seconds = time.monotonic() - began
     report = json.loads(done.stdout.splitlines()[-1])
     return FitRow(

@@ -4,8 +4,9 @@
 
 Passes: `forward`, features of points; `backward`, the gradient of the table, given that of the
 features; `both`, one after the other through autograd. Engines: `torch`, the reference, and
-`native`, C++, on the CPU; `torch-cuda` and `cuda` where there is a GPU; `tcnn`, tiny-cuda-nn, where
-it is installed too (grids of cubes, of float16 as it is made for). A grid has 16 levels of 2
+`native`, C++, on the CPU; where there is a GPU `torch-cuda` and `cuda`, the latter with tables and
+features of float16 too, `cuda-float16`; `tcnn`, tiny-cuda-nn, where it is installed too (grids of
+cubes, of float16 as it is made for). A grid has 16 levels of 2
 features, tables of 2^19 entries and a base resolution of 16 that grows by 1.5. Points are `random`,
 or `coherent`: on a regular grid, axis 0 fastest.
 
@@ -40,9 +41,10 @@ from inrcodec.kernels import GridGeometry, Interpolation, grid_encode
 from inrcodec.representations.process import FREED_MEMORY_KEPT
 
 PASSES = ("forward", "backward", "both")
-ENGINES = ("torch", "native", "torch-cuda", "cuda", "tcnn")
+ENGINES = ("torch", "native", "torch-cuda", "cuda", "cuda-float16", "tcnn")
 TCNN = ("linear", "smoothstep", "nearest")
-OURS = ("native", "cuda")
+OURS = ("native", "cuda", "cuda-float16")
+SHORT = ("cuda-float16", "tcnn")
 ORDERS = ("random", "coherent")
 LEVELS, FEATURES, LOG2_TABLE, BASE, GROWTH = 16, 2, 19, 16, 1.5
 WARM_UP, LEAST_TURNS = 2, 5
@@ -65,12 +67,16 @@ class Case(NamedTuple):
         return GridGeometry(self.dims, *options, interpolation=self.interpolation)
 
     def n_bytes(self, passed: str, engine: str) -> int:
-        """What a pass asks for; features of tiny-cuda-nn take two bytes."""
-        size = 2 if engine == "tcnn" else 4
-        features = size * LEVELS * FEATURES
+        """What a pass asks for; gradients of tables take four bytes by our kernels, whatever the
+        table has."""
+        numbers = LEVELS * FEATURES
+        features = (2 if engine in SHORT else 4) * numbers
+        gradient = (2 if engine == "tcnn" else 4) * numbers
         one_way = 4 * self.dims + features
-        of_point = {"forward": one_way + self.geometry.n_corners * features,
-                    "backward": one_way + 2 * self.geometry.n_corners * features}  # fmt: skip
+        of_point = {
+            "forward": one_way + self.geometry.n_corners * features,
+            "backward": one_way + 2 * self.geometry.n_corners * gradient,
+        }
         of_point["both"] = sum(of_point.values())
         return of_point[passed] * 2**self.log2_points
 
@@ -150,7 +156,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def runs_here(engine: str) -> bool:
-    if engine in ("torch-cuda", "cuda", "tcnn"):
+    if device_of(engine) == "cuda":
         is_there = engine != "tcnn" or find_spec("tinycudann") is not None
         return is_there and not kernels.gpu_problem()
     return engine == "torch" or kernels.backend() == "native"
@@ -201,7 +207,8 @@ def prepare(passed: str, engine: str, case: Case) -> Run:
     else:
         generator = torch.Generator().manual_seed(0)
         table = torch.randn(case.geometry.n_entries, FEATURES, generator=generator)
-        leaf, dtype = table.to(device).requires_grad_(), torch.float32
+        dtype = torch.float16 if engine in SHORT else torch.float32
+        leaf = table.to(device, dtype).requires_grad_()
 
         def encode(x: Tensor) -> Tensor:
             return grid_encode(x, leaf, case.geometry)

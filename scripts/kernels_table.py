@@ -27,7 +27,7 @@ from plot_rd import replace
 from rows import CsvRow, read_rows
 
 MARKERS = {"linear": "o", "smoothstep": "D", "nearest": "x", "kuhn": "^", "simplex": "v"}
-COLORS = {"torch": "gray", "native": "red", "torch-cuda": "cyan", "cuda": "blue", "tcnn": "green"}
+COLORS = dict(zip(ENGINES, ("gray", "red", "cyan", "blue", "purple", "green"), strict=True))
 Key = tuple[str, ...]
 
 

@@ -9,12 +9,14 @@
 
 namespace inrcodec {
 
-enum class Type { kFloat32, kFloat64, kInt32, kUint32, kInt64, kOther };
+enum class Type { kFloat32, kFloat64, kInt32, kUint32, kInt64, kFloat16, kBfloat16, kOther };
 
 // In the order of `Type`.
-constexpr const char* kTypeNames[] = {"float32", "float64", "int32", "uint32", "int64"};
+constexpr const char* kTypeNames[] = {"float32", "float64", "int32",   "uint32",
+                                      "int64",   "float16", "bfloat16"};
 
 constexpr size_t size_of(Type type) {
+    if (type == Type::kFloat16 || type == Type::kBfloat16) return 2;
     return type == Type::kFloat64 || type == Type::kInt64 ? 8 : 4;
 }
 
@@ -38,6 +40,12 @@ inline std::string text_of(const std::vector<int64_t>& shape) {
     return text + "]";
 }
 
+inline void check_alignment(const char* op, const Array& array, size_t n_bytes) {
+    if (reinterpret_cast<uintptr_t>(array.data) % n_bytes == 0) return;
+    refuse(op, array.name + (" must be aligned to " + std::to_string(n_bytes)) + " bytes",
+           "an odd address");
+}
+
 inline void check_array(const char* op, const Array& array, const std::vector<int64_t>& shape,
                         int device, Type type = Type::kFloat32) {
     const std::string name = array.name;
@@ -50,10 +58,7 @@ inline void check_array(const char* op, const Array& array, const std::vector<in
         refuse(op, name + " must be on device " + std::to_string(device),
                std::to_string(array.device));
     }
-    if (reinterpret_cast<uintptr_t>(array.data) % size_of(type) != 0) {
-        refuse(op, name + " must be aligned to " + std::to_string(size_of(type)) + " bytes",
-               "an odd address");
-    }
+    check_alignment(op, array, size_of(type));
 }
 
 }  // namespace inrcodec

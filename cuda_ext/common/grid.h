@@ -49,11 +49,15 @@ struct Grid {
     }
 };
 
+// What numbers of tables and features are; all but float32 on a GPU alone.
+enum class GridValues { kFloat32, kFloat16, kBfloat16 };
+
 // Arrays of a call, float32, rows contiguous: `coords` [n_points, n_dims], `table` [n_entries,
 // n_features], `gradient` (of the features) [n_points, n_levels * n_features]; `out` is what the
 // function gives. Null where a function does not need one. With a `direction` [n_points, n_dims],
 // what is encoded is the derivative of the features along it, in which the axes count on which a
-// point is inside of (0, 1).
+// point is inside of (0, 1). On a GPU `table`, `gradient` and features may point to other `values`;
+// gradients of tables and coordinates are float32 then, too.
 struct GridCall {
     int64_t n_points = 0;
     const float* coords = nullptr;
@@ -61,6 +65,7 @@ struct GridCall {
     const float* gradient = nullptr;
     float* out = nullptr;
     const float* direction = nullptr;
+    GridValues values = GridValues::kFloat32;
 };
 
 }  // namespace inrcodec

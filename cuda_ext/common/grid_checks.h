@@ -109,22 +109,42 @@ inline Grid check_grid(int64_t n_dims, int64_t n_features, const GridShape& shap
     return grid;
 }
 
+// What numbers of tables and features may be where they are.
+inline Type type_of_values(const Array& values) {
+    const bool is_short = values.type == Type::kFloat16 || values.type == Type::kBfloat16;
+    return is_short && values.device >= 0 ? values.type : Type::kFloat32;
+}
+
+inline GridValues values_of(Type type) {
+    if (type == Type::kFloat16) return GridValues::kFloat16;
+    return type == Type::kBfloat16 ? GridValues::kBfloat16 : GridValues::kFloat32;
+}
+
+// A GPU reads and writes up to 16 bytes of a row at once.
+inline void check_rows(const Array& rows) {
+    if (rows.device >= 0) check_alignment(kGridOp, rows, 16);
+}
+
 // The grid of a call, from the shapes of its `coords` and `table`, which are checked against it.
-inline Grid check_inputs(const Array& coords, const Array& table, const GridShape& shape) {
+inline Grid check_inputs(const Array& coords, const Array& table, const GridShape& shape,
+                         Type type = Type::kFloat32) {
     for (const Array* array : {&coords, &table}) {
         if (array->shape.size() == 2) continue;
         refuse(kGridOp, std::string(array->name) + " must have 2 axes", text_of(array->shape));
     }
     const Grid grid = check_grid(coords.shape[1], table.shape[1], shape);
     check_array(kGridOp, coords, {coords.shape[0], grid.n_dims}, coords.device);
-    check_array(kGridOp, table, {grid.n_entries, grid.n_features}, coords.device);
+    check_array(kGridOp, table, {grid.n_entries, grid.n_features}, coords.device, type);
+    check_rows(table);
     return grid;
 }
 
 // For `out` and `gradient`: [n_points, n_levels * n_features].
-inline void check_features(const Grid& grid, const Array& features, const Array& coords) {
+inline void check_features(const Grid& grid, const Array& features, const Array& coords,
+                           Type type = Type::kFloat32) {
     check_array(kGridOp, features, {coords.shape[0], grid.n_levels * grid.n_features},
-                coords.device);
+                coords.device, type);
+    check_rows(features);
 }
 
 }  // namespace inrcodec

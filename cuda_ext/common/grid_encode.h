@@ -17,10 +17,13 @@ void grid_encode_table_gradient(const Grid& grid, const GridCall& call, int n_th
 void grid_encode_coords_gradient(const Grid& grid, const GridCall& call, int n_threads);
 
 #if defined(INRCODEC_CUDA)
-// The same on the GPU that holds the arrays, queued on a stream. The gradient of the table is summed
-// in no fixed order. They throw std::runtime_error when CUDA refuses.
+// The same on the GPU that holds the arrays, queued on a stream. They throw std::runtime_error when
+// CUDA refuses. The gradient of the table is summed in no fixed order; with `scratch` [n_entries *
+// n_features + 1] in whole numbers: the same bits each time, and NaN everywhere if a term is not
+// finite.
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream);
-void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream);
+void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int64_t* scratch,
+                                     Stream stream);
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream);
 
 // Usable GPUs: 0 without a driver.

@@ -1,9 +1,11 @@
-// Grid encode on the GPU, in float32. Threads and data: block row y is level y, so that one table
-// at a time is hot in the cache; within it, one thread per point. Gradients of the table are added
-// with atomics, in no fixed order; the gradient of a point's coordinates is one thread's, over all
-// levels. The grid travels as a kernel argument, so that launches can be captured in a CUDA graph.
+// Grid encode on the GPU; all sums are of float32. Threads and data: block row y is level y, so that
+// one table at a time is hot in the cache; within it, one thread per point. Gradients of the table
+// are added with atomics, in no fixed order or as whole numbers (grid_rows.h); the gradient of a
+// point's coordinates is one thread's, over all levels. The grid travels as a kernel argument, so
+// that launches can be captured in a CUDA graph.
 #include "../common/grid_encode.h"
 #include "grid_cells.h"
+#include "grid_rows.h"
 #include "launch.h"
 
 namespace inrcodec {
@@ -21,30 +23,27 @@ __global__ void forward(const Grid grid, const GridCall call) {
     const int64_t i = point_of_thread();
     if (i >= call.n_points) return;
     const GridLevel& level = grid.levels[blockIdx.y];
-    const float* table = call.table + int64_t{level.offset} * F;
     const Place cell(call.coords + i * Place::D, level, grid.skew);
-    float sums[F] = {};
+    Row<F> sums = {};
     for (int corner = 0; corner < Place::kCorners; ++corner) {
-        const float* values = table + int64_t{cell.row(corner, level)} * F;
+        const int64_t number = int64_t{level.offset} + cell.row(corner, level);
+        const Row<F> values = load_row<F>(call.table, number, call.values);
         const float w = cell.weight(corner);
-        for (int f = 0; f < F; ++f) sums[f] += w * values[f];
+        for (int f = 0; f < F; ++f) sums.at[f] += w * values.at[f];
     }
-    float* out = call.out + (i * grid.n_levels + blockIdx.y) * F;
-    for (int f = 0; f < F; ++f) out[f] = sums[f];
+    store_row<F>(call.out, i * grid.n_levels + blockIdx.y, call.values, sums);
 }
 
 template <class Place, int F>
-__global__ void table_gradient(const Grid grid, const GridCall call) {
+__global__ void table_gradient(const Grid grid, const GridCall call, const Sums sums) {
     const int64_t i = point_of_thread();
     if (i >= call.n_points) return;
     const GridLevel& level = grid.levels[blockIdx.y];
-    float* table = call.out + int64_t{level.offset} * F;
-    const float* gradient = call.gradient + (i * grid.n_levels + blockIdx.y) * F;
+    const Row<F> g = load_row<F>(call.gradient, i * grid.n_levels + blockIdx.y, call.values);
     const Place cell(call.coords + i * Place::D, level, grid.skew);
     for (int corner = 0; corner < Place::kCorners; ++corner) {
-        float* to = table + int64_t{cell.row(corner, level)} * F;
-        const float w = cell.weight(corner);
-        for (int f = 0; f < F; ++f) atomicAdd(to + f, w * gradient[f]);
+        const int64_t number = int64_t{level.offset} + cell.row(corner, level);
+        add_row<F>(sums, number, cell.weight(corner), g);
     }
 }
 
@@ -57,14 +56,14 @@ __global__ void coords_gradient(const Grid grid, const GridCall call) {
     float total[D] = {};
     for (int l = 0; l < grid.n_levels; ++l) {
         const GridLevel& level = grid.levels[l];
-        const float* table = call.table + int64_t{level.offset} * F;
-        const float* gradient = call.gradient + (i * grid.n_levels + l) * F;
+        const Row<F> g = load_row<F>(call.gradient, i * grid.n_levels + l, call.values);
         const Place cell(x, level, grid.skew);
         float slopes[D] = {}, sum = 0.0f;
         for (int corner = 0; corner < Place::kCorners; ++corner) {
-            const float* values = table + int64_t{cell.row(corner, level)} * F;
+            const int64_t number = int64_t{level.offset} + cell.row(corner, level);
+            const Row<F> values = load_row<F>(call.table, number, call.values);
             float dot = 0.0f;
-            for (int f = 0; f < F; ++f) dot += gradient[f] * values[f];
+            for (int f = 0; f < F; ++f) dot += g.at[f] * values.at[f];
             for (int d = 0; d < D; ++d) slopes[d] += cell.slope(corner, d) * dot;
         }
         for (int d = 0; d < D; ++d) sum += slopes[d];
@@ -85,33 +84,37 @@ __global__ void forward_along(const Grid grid, const GridCall call) {
     if (i >= call.n_points) return;
     const GridLevel& level = grid.levels[blockIdx.y];
     const int n_features = grid.n_features;
-    const float* table = call.table + int64_t{level.offset} * n_features;
     const Place cell(call.coords + i * D, level, grid.skew);
     const Way<D> way(call.coords + i * D, call.direction + i * D, level, grid.skew);
-    float* out = call.out + (i * grid.n_levels + blockIdx.y) * n_features;
-    for (int f = 0; f < n_features; ++f) out[f] = 0.0f;
-    for (int corner = 0; corner < Place::kCorners; ++corner) {
-        const float* values = table + int64_t{cell.row(corner, level)} * n_features;
-        const float w = way.weight(cell, corner);
-        for (int f = 0; f < n_features; ++f) out[f] += w * values[f];
+    for (int f = 0; f < n_features; ++f) {
+        Row<1> sum = {};
+        for (int corner = 0; corner < Place::kCorners; ++corner) {
+            const int64_t number = int64_t{level.offset} + cell.row(corner, level);
+            const Row<1> value = load_row<1>(call.table, number * n_features + f, call.values);
+            sum.at[0] += way.weight(cell, corner) * value.at[0];
+        }
+        const int64_t at = (i * grid.n_levels + blockIdx.y) * n_features + f;
+        store_row<1>(call.out, at, call.values, sum);
     }
 }
 
 template <class Place>
-__global__ void table_gradient_along(const Grid grid, const GridCall call) {
+__global__ void table_gradient_along(const Grid grid, const GridCall call, const Sums sums) {
     constexpr int D = Place::D;
     const int64_t i = point_of_thread();
     if (i >= call.n_points) return;
     const GridLevel& level = grid.levels[blockIdx.y];
     const int n_features = grid.n_features;
-    float* table = call.out + int64_t{level.offset} * n_features;
-    const float* gradient = call.gradient + (i * grid.n_levels + blockIdx.y) * n_features;
+    const int64_t first = (i * grid.n_levels + blockIdx.y) * n_features;
     const Place cell(call.coords + i * D, level, grid.skew);
     const Way<D> way(call.coords + i * D, call.direction + i * D, level, grid.skew);
     for (int corner = 0; corner < Place::kCorners; ++corner) {
-        float* to = table + int64_t{cell.row(corner, level)} * n_features;
+        const int64_t number = int64_t{level.offset} + cell.row(corner, level);
         const float w = way.weight(cell, corner);
-        for (int f = 0; f < n_features; ++f) atomicAdd(to + f, w * gradient[f]);
+        for (int f = 0; f < n_features; ++f) {
+            const Row<1> g = load_row<1>(call.gradient, first + f, call.values);
+            add_row<1>(sums, number * n_features + f, w, g);
+        }
     }
 }
 
@@ -125,15 +128,17 @@ __global__ void coords_gradient_along(const Grid grid, const GridCall call) {
     float total[D] = {};
     for (int l = 0; l < grid.n_levels; ++l) {
         const GridLevel& level = grid.levels[l];
-        const float* table = call.table + int64_t{level.offset} * n_features;
-        const float* gradient = call.gradient + (i * grid.n_levels + l) * n_features;
+        const int64_t first = (i * grid.n_levels + l) * n_features;
         const Place cell(x, level, grid.skew);
         const Way<D> way(x, call.direction + i * D, level, grid.skew);
         float slopes[D] = {}, sum = 0.0f;
         for (int corner = 0; corner < Place::kCorners; ++corner) {
-            const float* values = table + int64_t{cell.row(corner, level)} * n_features;
+            const int64_t number = int64_t{level.offset} + cell.row(corner, level);
             float dot = 0.0f;
-            for (int f = 0; f < n_features; ++f) dot += gradient[f] * values[f];
+            for (int f = 0; f < n_features; ++f) {
+                const Row<1> value = load_row<1>(call.table, number * n_features + f, call.values);
+                dot += load_row<1>(call.gradient, first + f, call.values).at[0] * value.at[0];
+            }
             for (int d = 0; d < D; ++d) slopes[d] += way.slope(cell, corner, d) * dot;
         }
         for (int d = 0; d < D; ++d) sum += slopes[d];
@@ -143,10 +148,12 @@ __global__ void coords_gradient_along(const Grid grid, const GridCall call) {
     for (int d = 0; d < D; ++d) call.out[i * D + d] = is_inside(x[d]) ? total[d] : 0.0f;
 }
 
-using Kernel = void (*)(Grid, GridCall);
+template <typename... Arguments>
+using Kernel = void (*)(Grid, GridCall, Arguments...);
 
 // The kernels of one op, by kind of corners; a row per axis, a column per 1, 2, 4 or 8 features.
-using Kernels = const Kernel[kCornersKinds][kMaxDims][4];
+template <typename... Arguments>
+using Kernels = const Kernel<Arguments...>[kCornersKinds][kMaxDims][4];
 #define INRCODEC_ROW(kernel, C) {kernel<C, 1>, kernel<C, 2>, kernel<C, 4>, kernel<C, 8>}
 #define INRCODEC_ROWS(kernel, C)    \
     {                               \
@@ -162,15 +169,16 @@ using Kernels = const Kernel[kCornersKinds][kMaxDims][4];
         INRCODEC_ROWS(kernel, Vertex),     \
         INRCODEC_ROWS(kernel, Simplex),    \
     }
-Kernels kForward = INRCODEC_KERNELS(forward);
-Kernels kTableGradient = INRCODEC_KERNELS(table_gradient);
-Kernels kCoordsGradient = INRCODEC_KERNELS(coords_gradient);
+Kernels<> kForward = INRCODEC_KERNELS(forward);
+Kernels<Sums> kTableGradient = INRCODEC_KERNELS(table_gradient);
+Kernels<> kCoordsGradient = INRCODEC_KERNELS(coords_gradient);
 #undef INRCODEC_KERNELS
 #undef INRCODEC_ROWS
 #undef INRCODEC_ROW
 
 // Those along a direction; a row per kind of corners, a column per axis.
-using AlongKernels = const Kernel[kCornersKinds][kMaxDims];
+template <typename... Arguments>
+using AlongKernels = const Kernel<Arguments...>[kCornersKinds][kMaxDims];
 #define INRCODEC_ROW(kernel, C) {kernel<C<1>>, kernel<C<2>>, kernel<C<3>>, kernel<C<4>>}
 #define INRCODEC_KERNELS(kernel)          \
     {                                     \
@@ -179,20 +187,33 @@ using AlongKernels = const Kernel[kCornersKinds][kMaxDims];
         INRCODEC_ROW(kernel, Vertex),     \
         INRCODEC_ROW(kernel, Simplex),    \
     }
-AlongKernels kForwardAlong = INRCODEC_KERNELS(forward_along);
-AlongKernels kTableGradientAlong = INRCODEC_KERNELS(table_gradient_along);
-AlongKernels kCoordsGradientAlong = INRCODEC_KERNELS(coords_gradient_along);
+AlongKernels<> kForwardAlong = INRCODEC_KERNELS(forward_along);
+AlongKernels<Sums> kTableGradientAlong = INRCODEC_KERNELS(table_gradient_along);
+AlongKernels<> kCoordsGradientAlong = INRCODEC_KERNELS(coords_gradient_along);
 #undef INRCODEC_KERNELS
 #undef INRCODEC_ROW
 
-void launch(Kernels& kernels, AlongKernels& along, const Grid& grid, const GridCall& call,
-            int n_rows, const Launcher& launcher) {
+template <typename... Arguments>
+void launch(Kernels<Arguments...>& kernels, AlongKernels<Arguments...>& along, const Grid& grid,
+            const GridCall& call, int n_rows, const Launcher& launcher, Arguments... arguments) {
     int column = 0;
     while (1 << column < grid.n_features) ++column;
     const int kind = static_cast<int>(grid.corners), axes = grid.n_dims - 1;
-    const Kernel kernel = call.direction ? along[kind][axes] : kernels[kind][axes][column];
+    const Kernel<Arguments...> kernel =
+        call.direction ? along[kind][axes] : kernels[kind][axes][column];
     const dim3 blocks(blocks_for(call.n_points, kThreads), static_cast<unsigned>(n_rows));
-    launcher.run(kernel, blocks, dim3(kThreads), 0, grid, call);
+    launcher.run(kernel, blocks, dim3(kThreads), 0, grid, call, arguments...);
+}
+
+void sum_table(const Grid& grid, const GridCall& call, const Launcher& launcher, const Sums& sums) {
+    launch(kTableGradient, kTableGradientAlong, grid, call, grid.n_levels, launcher, sums);
+}
+
+// The bits that a term may have so that as many as there can be add up to less than 2^62.
+int bits_of_a_term(const Grid& grid, const GridCall& call) {
+    int n_bits = 62;
+    for (int64_t n = call.n_points * grid.n_corners(); n > 0; n /= 2) --n_bits;
+    return n_bits;
 }
 
 }  // namespace
@@ -201,11 +222,28 @@ void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream str
     launch(kForward, kForwardAlong, grid, call, grid.n_levels, Launcher(kOp, stream));
 }
 
-void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {
+void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int64_t* scratch,
+                                     Stream stream) {
     const Launcher launcher(kOp, stream);
-    const size_t n_bytes = sizeof(float) * grid.n_entries * grid.n_features;
-    check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
-    launch(kTableGradient, kTableGradientAlong, grid, call, grid.n_levels, launcher);
+    const int64_t n_values = int64_t{grid.n_entries} * grid.n_features;
+    Sums sums;
+    sums.fast = call.out;
+    if (!scratch) {
+        const size_t n_bytes = sizeof(float) * static_cast<size_t>(n_values);
+        check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
+        return sum_table(grid, call, launcher, sums);
+    }
+    const size_t n_bytes = sizeof(int64_t) * static_cast<size_t>(n_values + 1);
+    check_cuda(kOp, cudaMemsetAsync(scratch, 0, n_bytes, handle_of(stream)));
+    sums.whole = reinterpret_cast<long long*>(scratch);
+    sums.largest = reinterpret_cast<unsigned*>(scratch + n_values);
+    sums.n_bits = bits_of_a_term(grid, call);
+    for (const Summing how : {Summing::kLargest, Summing::kWhole}) {
+        sums.how = how;
+        sum_table(grid, call, launcher, sums);
+    }
+    launcher.run(round_sums, dim3(blocks_for(n_values, kThreads)), dim3(kThreads), 0, sums,
+                 n_values);
 }
 
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {

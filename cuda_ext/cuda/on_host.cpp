@@ -34,12 +34,14 @@ std::vector<float> scratch_of(int64_t size) {
 extern "C" {
 
 // `op`: 0 the features, 1 the gradient of the table, 2 that of the coordinates; arrays as in a
-// GridCall. `sizes`: dims, features, levels and points, then the resolutions and sizes of the levels.
+// GridCall, with a `direction` or null; with `scratch` the table is summed in whole numbers.
+// `sizes`: dims, features, levels, points, the number of the kind of values, then the resolutions
+// and sizes of the levels.
 void cuda_grid_encode(int64_t op, const char* interpolation, const int64_t* sizes,
                       const float* scales, const float* coords, const float* table,
-                      const float* gradient, const float* direction, float* out) {
+                      const float* gradient, const float* direction, float* out, int64_t* scratch) {
     const int64_t n_dims = sizes[0], n_levels = sizes[2];
-    const int64_t* resolutions = sizes + 4;
+    const int64_t* resolutions = sizes + 5;
     const int64_t* levels = resolutions + n_levels * n_dims;
     inrcodec::GridShape shape;
     shape.interpolation = interpolation;
@@ -47,9 +49,10 @@ void cuda_grid_encode(int64_t op, const char* interpolation, const int64_t* size
     shape.resolutions.assign(resolutions, levels);
     shape.sizes.assign(levels, levels + n_levels);
     const inrcodec::Grid grid = inrcodec::check_grid(n_dims, sizes[1], shape);
-    const inrcodec::GridCall call{sizes[3], coords, table, gradient, out, direction};
+    inrcodec::GridCall call{sizes[3], coords, table, gradient, out, direction};
+    call.values = static_cast<inrcodec::GridValues>(sizes[4]);
     if (op == 0) inrcodec::grid_encode_forward_cuda(grid, call, {0, 0});
-    if (op == 1) inrcodec::grid_encode_table_gradient_cuda(grid, call, {0, 0});
+    if (op == 1) inrcodec::grid_encode_table_gradient_cuda(grid, call, scratch, {0, 0});
     if (op == 2) inrcodec::grid_encode_coords_gradient_cuda(grid, call, {0, 0});
 }
 

@@ -57,8 +57,12 @@ inline cudaError_t cudaMemsetAsync(void* at, int value, size_t n_bytes, cudaStre
     std::memset(at, value, n_bytes);
     return cudaSuccess;
 }
-inline void atomicAdd(float* at, float value) {
+template <typename T>
+inline void atomicAdd(T* at, T value) {
     *at += value;
+}
+inline void atomicMax(unsigned* at, unsigned value) {
+    if (value > *at) *at = value;
 }
 
 namespace inrcodec::on_host {

@@ -40,7 +40,7 @@ ChannelsLast = Annotated[
 ]
 
 Device = Annotated[
-    str, typer.Option(metavar="auto|cpu|cuda", help="Where fits run; latentgrid can use a GPU.")
+    str, typer.Option(metavar="auto|cpu|cuda", help="Where fits run; auto: latentgrid on a GPU.")
 ]
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an output that exists.")]

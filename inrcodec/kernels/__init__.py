@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference, reference_quantize, reference_soap
+from inrcodec.kernels.arguments import check_arrays
 from inrcodec.kernels.context_priors import CONTEXT_PRIORS
 from inrcodec.kernels.descent import grid_mlp, grid_mlp_descent, mlp_descent
 from inrcodec.kernels.dispatch import (
@@ -86,9 +87,11 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
 
     Coordinates lie in [0, 1]; others are moved to the border, NaN to 0. Torch tensors get
     gradients for both arguments, which can be differentiated again; a second derivative by
-    coordinates cannot (NotImplementedError). float32 runs natively where that is built, every
-    other float type on the reference. Raises ConfigError when a shape contradicts the geometry.
+    coordinates cannot (NotImplementedError). float32 runs natively where that is built, on a GPU a
+    table of 16 bits too, every other float type on the reference. Raises ConfigError when a shape
+    contradicts the geometry, and for arrays of other than floats or on several devices.
     """
+    check_arrays("grid_encode", coords=coords, table=table)
     if coords.ndim != 2 or coords.shape[1] != geometry.n_dims:
         raise ConfigError(_shape_problem("coords", f"[n, {geometry.n_dims}]", coords.shape))
     if tuple(table.shape) != (geometry.n_entries, geometry.n_features):
@@ -112,6 +115,7 @@ def mlp(
     shapes do not chain, and for more than 33 layers or a size outside [1, 1024].
     """
     shape = Perceptron.of(x, weights, biases, activation)
+    check_arrays("mlp", x=x, weights=weights[0])
     if isinstance(x, np.ndarray):
         return _apply_to_arrays(x, shape, weights, biases)
     from inrcodec.kernels import torch_mlp  # imports torch

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels.arguments import check_arrays
 from inrcodec.kernels.perceptron import GridPerceptron, Perceptron
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def grid_mlp(coords: Array, values: Array, shape: GridPerceptron) -> Array:
     Torch tensors get gradients for both arguments. float32 runs natively where that is built.
     Raises ConfigError for other shapes.
     """
-    _check(coords, "coords", (coords.shape[0], shape.grid.n_dims))
+    check_arrays("network", coords=coords, values=values)
+    _check(coords, "coords", (len(coords), shape.grid.n_dims))
     _check(values, "values", (shape.n_values,))
     table, parameters = shape.split(values)
     if isinstance(coords, np.ndarray):
@@ -65,11 +67,12 @@ def mlp_descent(
     """How far a network at `x` [n, inputs] is off `targets` [n, outputs]: the mean square.
 
     And its gradient by the `parameters` [shape.n_parameters], which are as `Perceptron.runs` joins
-    them. Arrays on the CPU; float32 runs natively where that is built. Raises ConfigError for other
-    shapes, or no points.
+    them. float32 on the CPU runs natively where that is built, on a GPU the grid. Raises
+    ConfigError for other shapes, other than floats, or no points.
     """
-    _check(x, "x", (x.shape[0], shape.sizes[0]))
-    _check(targets, "targets", (x.shape[0], shape.sizes[-1]))
+    check_arrays("network", x=x, targets=targets, parameters=parameters)
+    _check(x, "x", (len(x), shape.sizes[0]))
+    _check(targets, "targets", (len(x), shape.sizes[-1]))
     _check(parameters, "parameters", (shape.n_parameters,))
     _check_any(x)
     if not _runs_natively(x, targets, parameters):
@@ -87,23 +90,41 @@ def grid_mlp_descent(
 
     The gradient is that of `values` [shape.n_values]: the table, then the parameters.
     """
-    _check(coords, "coords", (coords.shape[0], shape.grid.n_dims))
-    _check(targets, "targets", (coords.shape[0], shape.perceptron.sizes[-1]))
+    check_arrays("network", coords=coords, targets=targets, values=values)
+    _check(coords, "coords", (len(coords), shape.grid.n_dims))
+    _check(targets, "targets", (len(coords), shape.perceptron.sizes[-1]))
     _check(values, "values", (shape.n_values,))
     _check_any(coords)
     table, parameters = shape.split(values)
     if not _runs_natively(coords, targets, values):
-        features = reference.grid_encode(coords, table, shape.grid)
+        features = _features(coords, table, shape)
         mean, of_parameters, of_features = _reference_descent(
             features, targets, parameters, shape.perceptron
         )
-        of_table = reference.grid_encode_table_gradient(of_features, coords, shape.grid)
+        of_table = _table_gradient(of_features, coords, shape)
         joined = array_namespace(values).concat((of_table.reshape(-1), of_parameters))
         return mean, joined
     out = _empty_like(values)
     inputs = _plain(coords), _plain(targets), _plain(table), _plain(parameters)
     squares = native.grid_mlp_descent(inputs, shape, shape.split(out))
     return squares / _size(targets), out
+
+
+def _features(coords: Array, table: Array, shape: GridPerceptron) -> Array:
+    """The operator's for tensors, which may be native on a GPU; no gradient is recorded."""
+    if isinstance(coords, np.ndarray):
+        return reference.grid_encode(coords, table, shape.grid)
+    from inrcodec.kernels import torch_ops  # imports torch
+
+    return torch_ops.grid_encode(coords, table, shape.grid).detach()
+
+
+def _table_gradient(of_features: Array, coords: Array, shape: GridPerceptron) -> Array:
+    if isinstance(coords, np.ndarray):
+        return reference.grid_encode_table_gradient(of_features, coords, shape.grid)
+    from inrcodec.kernels import torch_ops  # imports torch
+
+    return torch_ops.table_gradient(of_features, coords, shape.grid)
 
 
 def _reference_descent(
@@ -122,17 +143,17 @@ def _reference_descent(
 
 def _check(array: Any, name: str, shape: tuple[int, ...]) -> None:
     if tuple(array.shape) != shape:
-        raise ConfigError(f"descent: {name} must have shape {list(shape)}, got {list(array.shape)}")
+        raise ConfigError(f"network: {name} must have shape {list(shape)}, got {list(array.shape)}")
 
 
 def _check_any(points: Any) -> None:
     if points.shape[0] == 0:
-        raise ConfigError("descent: there must be points, got none")
+        raise ConfigError("network: there must be points, got none")
 
 
 def _runs_natively(*arrays: Any) -> bool:
     return dispatch.native() is not None and all(
-        str(array.dtype).endswith("float32") for array in arrays
+        str(array.dtype).endswith("float32") and str(device(array)) == "cpu" for array in arrays
     )
 
 

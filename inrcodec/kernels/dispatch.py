@@ -70,8 +70,8 @@ def device() -> Literal["cpu", "cuda"]:
 def set_device(choice: Device) -> None:
     """Choose where fits run: on the CPU, on a GPU, or on a GPU where one can be used ("auto").
 
-    Only fits of latent grids can use a GPU; others run on the CPU. Raises ConfigError for a choice
-    that this machine or this installation does not have, with the reason.
+    Fits of coordinate networks run on the CPU unless a GPU is asked for. Raises ConfigError for a
+    choice that this machine or this installation does not have, with the reason.
     """
     global _device
     if choice not in get_args(Device):

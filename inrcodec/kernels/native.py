@@ -72,9 +72,15 @@ def call_on_gpu(
     out: torch.Tensor,
     *,
     direction: torch.Tensor | None = None,
+    scratch: torch.Tensor | None = None,
 ) -> None:
-    """Queue the native function `name` on the current stream of the GPU that holds `out`."""
-    queue_on_gpu(name, out, *inputs, geometry.shape, out, direction)
+    """Queue the native function `name` on the current stream of the GPU that holds `out`.
+
+    Tables and features may be of 16 bits. With `scratch`, int64 [values of the table + 1], its
+    gradient is summed in whole numbers.
+    """
+    last = (scratch,) if name == "grid_encode_table_gradient" else ()
+    queue_on_gpu(name, out, *inputs, geometry.shape, out, direction, *last)
 
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:

@@ -1,8 +1,10 @@
 """The kernels as torch operators: schema, fake shape and gradient of each, declared once.
 
 Imported only when a torch tensor comes in. An operator runs native code where that is built and
-takes the tensors (float32, on the CPU or a CUDA device), else the reference; a caller sees no
-difference. A geometry travels through the schema as its fields.
+takes the tensors (float32, on a CUDA device with tables and features of 16 bits too, whose sums are
+float32), else the reference; a caller sees no difference. On a GPU the gradient of a table is
+summed in no fixed order, but for `torch.use_deterministic_algorithms(True)`. A geometry travels
+through the schema as its fields.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from torch import Tensor
 from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.geometry import GridGeometry
 
-__all__ = ["grid_encode"]
+__all__ = ["grid_encode", "table_gradient"]
 
 _FIELDS: Final = (
     "int n_dims, int n_levels, int n_features, int log2_table_size, "
     "int base_resolution, float growth, str interpolation, int[] extents"
 )
+_ON_GPU: Final = (torch.float32, torch.float16, torch.bfloat16)
 _library: Final = torch.library.Library("inrcodec", "DEF")  # type: ignore[no-untyped-call]
 
 
@@ -31,6 +34,13 @@ def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor
     """`inrcodec.kernels.grid_encode` for tensors whose shapes are checked; differentiable twice."""
     features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, None, *astuple(geometry))
     return features
+
+
+def table_gradient(gradient: Tensor, coords: Tensor, geometry: GridGeometry) -> Tensor:
+    """The gradient [n_entries, n_features] of the table, given that of the features."""
+    fields = (None, *astuple(geometry))
+    of_table: Tensor = torch.ops.inrcodec.grid_encode_table_gradient(gradient, coords, *fields)
+    return of_table
 
 
 _known_geometry = lru_cache(maxsize=256)(GridGeometry)
@@ -43,7 +53,7 @@ def _geometry(*fields: Any) -> GridGeometry:
 
 def _forward(coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any) -> Tensor:
     geometry = _geometry(*fields)
-    if not _is_native(coords, table, direction):
+    if not _is_native(table, coords, direction):
         return reference.grid_encode(coords, table, geometry, direction=direction)
     out = _empty_features(coords, table, direction, *fields)
     return _run_native("grid_encode_forward", (coords, table), geometry, out, direction=direction)
@@ -53,30 +63,32 @@ def _table_gradient(
     gradient: Tensor, coords: Tensor, direction: Tensor | None, *fields: Any
 ) -> Tensor:
     geometry, inputs = _geometry(*fields), (gradient, coords)
-    if not _is_native(*inputs, direction):
+    if not _is_native(gradient, coords, direction):
         return reference.grid_encode_table_gradient(*inputs, geometry, direction=direction)
-    out = _empty_table(*inputs, direction, *fields)
+    out = _empty_table(*inputs, direction, *fields).float()
     name = "grid_encode_table_gradient"
-    return _run_native(name, inputs, geometry, out, direction=direction)
+    return _run_native(name, inputs, geometry, out, direction=direction).to(gradient.dtype)
 
 
 def _coords_gradient(
     gradient: Tensor, coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
 ) -> Tensor:
     geometry, inputs = _geometry(*fields), (gradient, coords, table)
-    if not _is_native(*inputs, direction):
+    if not _is_native(table, coords, direction) or gradient.dtype != table.dtype:
         return reference.grid_encode_coords_gradient(*inputs, geometry, direction=direction)
     out = _empty_coords(*inputs, direction, *fields)
     name = "grid_encode_coords_gradient"
     return _run_native(name, inputs, geometry, out, direction=direction)
 
 
-def _is_native(*tensors: Tensor | None) -> bool:
-    module, given = dispatch.native(), [tensor for tensor in tensors if tensor is not None]
-    if module is None or any(tensor.dtype != torch.float32 for tensor in given):
+def _is_native(values: Tensor, *points: Tensor | None) -> bool:
+    """Whether native code takes tables or features like `values` with coordinates and a way."""
+    module = dispatch.native()
+    if module is None or any(x is not None and x.dtype != torch.float32 for x in points):
         return False
-    device = given[0].device.type
-    return device == "cpu" or (device == "cuda" and module.cuda_runtime is not None)
+    if values.device.type == "cuda" and module.cuda_runtime is not None:
+        return values.dtype in _ON_GPU
+    return values.device.type == "cpu" and values.dtype == torch.float32
 
 
 def _run_native(
@@ -87,11 +99,22 @@ def _run_native(
     *,
     direction: Tensor | None,
 ) -> Tensor:
-    plain = tuple(tensor.detach().contiguous() for tensor in inputs)
-    way = None if direction is None else direction.detach().contiguous()
-    call = native.call_on_cpu if out.device.type == "cpu" else native.call_on_gpu
-    call(name, plain, geometry, out, direction=way)
+    plain = tuple(_plain(tensor) for tensor in inputs)
+    way = None if direction is None else _plain(direction)
+    if out.device.type == "cpu":
+        native.call_on_cpu(name, plain, geometry, out, direction=way)
+        return out
+    scratch = None
+    if name == "grid_encode_table_gradient" and torch.are_deterministic_algorithms_enabled():
+        scratch = out.new_empty(out.numel() + 1, dtype=torch.int64)
+    native.call_on_gpu(name, plain, geometry, out, direction=way, scratch=scratch)
     return out
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The tensor, contiguous and, as a GPU wants rows, aligned to 16 bytes."""
+    plain = tensor.detach().contiguous()
+    return plain.clone() if plain.data_ptr() % 16 and plain.device.type == "cuda" else plain
 
 
 # The shapes of the results, also for tensors without data.

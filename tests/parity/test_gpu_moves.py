@@ -14,17 +14,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from inrcodec import kernels, media  # noqa: E402
+from inrcodec import api, kernels, media, metrics  # noqa: E402
 from inrcodec.errors import ConfigError  # noqa: E402
 from inrcodec.kernels import (  # noqa: E402
     LatentShape,
     Soap,
-    dispatch,
     soap_step,
     torch_gpu_moves,
 )
-from inrcodec.representations import by_name  # noqa: E402
-from inrcodec.representations.base import Budget, FitGoal  # noqa: E402
 from inrcodec.representations.latentgrid.fit_graphs import own_stream  # noqa: E402
 from inrcodec.representations.latentgrid.fit_target import Target  # noqa: E402
 from inrcodec.representations.latentgrid.fit_tile import TileFit  # noqa: E402
@@ -216,9 +213,13 @@ def test_a_device_that_is_not_there_is_refused_with_the_reason() -> None:
     assert kernels.device() == "cpu"
 
 
-@pytest.mark.usefixtures("_backend_is_put_back")
-def test_models_that_cannot_use_a_gpu_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "_device", "cuda")
+@pytest.mark.usefixtures("cuda", "_backend_is_put_back")
+@pytest.mark.parametrize("model", ["siren", "hashgrid", "simplexgrid"])
+def test_networks_of_points_are_fitted_alike_on_a_gpu(model: str) -> None:
     signal = media.read(PHOTO)
-    with pytest.raises(ConfigError, match="siren is fitted on the CPU, not on device cuda"):
-        by_name("siren").fit(signal, None, FitGoal(lam=1.0, n_bytes=1e3), Budget(iterations=1))
+    psnrs = []
+    for device in ("cpu", "cuda"):
+        kernels.set_device(device)
+        data = api.encode(signal, model=model, bpp=0.5, iterations=200)
+        psnrs.append(metrics.psnr_db(signal, api.decode(data)))
+    assert psnrs[1] == pytest.approx(psnrs[0], abs=0.5)

@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 TOLERANCE = 2e-6
 INTERPOLATIONS = ("linear", "smoothstep", "nearest", "kuhn", "simplex")
 EXTENTS = (4096, 1500, 3000, 777)
+KINDS = ("float32", "float16", "bfloat16")  # in the order of GridValues
 SHAPES = list(itertools.product((1, 2, 3, 4), (1, 2, 4, 8)))
 
 every_shape = pytest.mark.parametrize(("n_dims", "n_features"), SHAPES)
@@ -60,6 +61,51 @@ def pointer(array: Any, kind: Any = ctypes.c_float) -> Any:
     return None if array is None else array.ctypes.data_as(ctypes.POINTER(kind))
 
 
+def shortened(array: Floats, kind: str) -> Any:
+    """The nearest numbers of a kind; those of bfloat16 by their bits."""
+    if kind != "bfloat16":
+        return array.astype(kind)
+    bits = array.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def widened(array: Any, kind: str) -> Floats:
+    """What numbers of a kind are, in float32."""
+    if kind != "bfloat16":
+        return np.asarray(array, np.float32)
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+def run_on_host(
+    library: ctypes.CDLL,
+    op: int,
+    geometry: GridGeometry,
+    arrays: tuple[Any, ...],
+    *,
+    kind: str = "float32",
+    is_whole: bool = False,
+) -> Floats:
+    """What the kernels give for coords, table, cotangent and direction or None."""
+    interpolation, scales, resolutions, levels = geometry.shape
+    n_points = len(arrays[0])
+    counts = (geometry.n_dims, geometry.n_features, geometry.n_levels, n_points)
+    sizes = np.array([*counts, KINDS.index(kind), *resolutions, *levels], np.int64)
+    shapes = [(n_points, geometry.n_outputs), arrays[1].shape, arrays[0].shape]
+    out = np.full(shapes[op], np.nan, np.float32)
+    if op == 0:
+        out = shortened(out, kind)
+    scratch = np.full(arrays[1].size + 1, -1, np.int64) if is_whole else None
+    pointers = [pointer(array) for array in (np.array(scales, np.float32), *arrays, out)]
+    library.cuda_grid_encode(
+        ctypes.c_int64(op),
+        interpolation.encode(),
+        pointer(sizes, ctypes.c_int64),
+        *pointers,
+        pointer(scratch, ctypes.c_int64),
+    )
+    return widened(out, kind) if op == 0 else out
+
+
 @pytest.mark.parametrize("is_along", [False, True], ids=["plain", "along"])
 @every_interpolation
 @every_shape
@@ -68,17 +114,75 @@ def test_kernels_match_on_the_host(
 ) -> None:
     geometry, *arrays, way = case(n_dims, n_features, interpolation, 131)
     direction = way if is_along else None
-    _, scales, resolutions, levels = geometry.shape
-    counts = (n_dims, n_features, geometry.n_levels, len(arrays[0]))
-    sizes = np.array([*counts, *resolutions, *levels], np.int64)
-    scales = np.array(scales, np.float32)
     for op, expected in enumerate(expected_of(geometry, tuple(arrays), direction)):
-        out = np.full(expected.shape, np.nan, np.float32)
-        pointers = [pointer(array) for array in (scales, *arrays, direction, out)]
-        cuda_on_host.cuda_grid_encode(
-            ctypes.c_int64(op), interpolation.encode(), pointer(sizes, ctypes.c_int64), *pointers
-        )
-        assert_close(out, expected)
+        assert_close(run_on_host(cuda_on_host, op, geometry, (*arrays, direction)), expected)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+@pytest.mark.parametrize("is_along", [False, True], ids=["plain", "along"])
+@every_shape
+def test_tables_of_16_bits_have_sums_of_float32(
+    cuda_on_host: ctypes.CDLL, n_dims: int, n_features: int, is_along: bool, kind: str
+) -> None:
+    geometry, coords, table, cotangent, way = case(n_dims, n_features, "linear", 131)
+    short = shortened(table, kind), shortened(cotangent, kind)
+    exact = coords, widened(short[0], kind), widened(short[1], kind)
+    direction = way if is_along else None
+    ulp = {"float16": 2.0**-11, "bfloat16": 2.0**-8}[kind]
+    for op, expected in enumerate(expected_of(geometry, exact, direction)):
+        got = run_on_host(cuda_on_host, op, geometry, (coords, *short, direction), kind=kind)
+        if op == 0:  # rounded at the end alone
+            largest = np.abs(expected).max()
+            np.testing.assert_allclose(got, expected, rtol=1.01 * ulp, atol=4e-6 * largest)
+        else:
+            assert_close(got, expected)
+
+
+def test_every_number_of_16_bits_is_read_and_written(cuda_on_host: ctypes.CDLL) -> None:
+    geometry = GridGeometry(1, 1, 1, 16, 1 << 15, 1.0, "nearest")
+    rows = np.arange(1 << 15, dtype=np.int64)
+    coords = ((rows + 0.25) / (1 << 15)).astype(np.float32)[:, None]
+    for kind in ("float16", "bfloat16"):
+        for sign in (0, 1 << 15):
+            table = np.zeros((geometry.n_entries, 1), np.uint16)
+            table[: 1 << 15, 0] = np.arange(1 << 15) + sign
+            values = table.view(np.float16) if kind == "float16" else table
+            table[np.isnan(widened(values, kind))] = 0
+            got = run_on_host(cuda_on_host, 0, geometry, (coords, values, None, None), kind=kind)
+            expected = reference.grid_encode(coords, widened(values, kind), geometry)
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("is_along", [False, True], ids=["plain", "along"])
+@pytest.mark.parametrize("interpolation", ["linear", "simplex"])
+@every_shape
+def test_whole_sums_match_and_do_not_depend_on_the_order(
+    cuda_on_host: ctypes.CDLL, n_dims: int, n_features: int, interpolation: str, is_along: bool
+) -> None:
+    geometry, coords, table, cotangent, way = case(n_dims, n_features, interpolation, 131)
+    cotangent[::3] *= np.float32(1e-20)
+    cotangent[1::3] *= np.float32(1e20)
+    direction = way if is_along else None
+    arrays = (coords, table, cotangent)
+    expected = expected_of(geometry, arrays, direction)[1]
+    got = run_on_host(cuda_on_host, 1, geometry, (*arrays, direction), is_whole=True)
+    assert_close(got, expected)
+    order = np.random.default_rng(1).permutation(len(coords))
+    turned = [None if array is None else array[order] for array in (coords, cotangent, direction)]
+    again = run_on_host(cuda_on_host, 1, geometry, (turned[0], table, *turned[1:]), is_whole=True)
+    assert again.tobytes() == got.tobytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_whole_sums_of_what_is_not_finite_are_no_numbers(
+    cuda_on_host: ctypes.CDLL, value: float
+) -> None:
+    geometry, coords, table, cotangent, _ = case(2, 2, "linear", 131)
+    cotangent[77, 3] = value
+    arrays = (coords, table, cotangent, None)
+    assert np.isnan(run_on_host(cuda_on_host, 1, geometry, arrays, is_whole=True)).all()
+    cotangent[:] = 0.0
+    assert not run_on_host(cuda_on_host, 1, geometry, arrays, is_whole=True).any()
 
 
 @every_interpolation
@@ -100,3 +204,51 @@ def test_a_gpu_agrees(cuda: ModuleType, n_dims: int, n_features: int, interpolat
     _, of_table, of_coords = expected_of(geometry, tuple(arrays), None)
     assert_close(t.grad.cpu(), of_table)
     assert_close(x.grad.cpu(), of_coords)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+@every_shape
+def test_a_gpu_takes_tables_of_16_bits(
+    cuda: ModuleType, n_dims: int, n_features: int, kind: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    geometry, coords, table, cotangent, _ = case(n_dims, n_features, "linear", 700)
+    dtype = getattr(torch, kind)
+    x = torch.from_numpy(coords).cuda().requires_grad_()
+    t = torch.from_numpy(table).cuda().to(dtype).requires_grad_()
+    g = torch.from_numpy(cotangent).cuda().to(dtype)
+    features = grid_encode(x, t, geometry)
+    features.backward(g)
+    exact = (coords, t.detach().float().cpu().numpy(), g.float().cpu().numpy())
+    of_features, of_table, of_coords = expected_of(geometry, exact, None)
+    assert features.dtype == t.grad.dtype == dtype
+    ulp = {"float16": 2.0**-11, "bfloat16": 2.0**-8}[kind]
+    for got, expected in ((features, of_features), (t.grad, of_table)):
+        largest = np.abs(expected).max()
+        values = got.detach().float().cpu().numpy()
+        np.testing.assert_allclose(values, expected, rtol=1.01 * ulp, atol=4e-6 * largest)
+    assert_close(x.grad.cpu(), of_coords)
+
+
+def test_a_gpu_sums_the_same_bits_when_torch_is_asked_to(cuda: ModuleType) -> None:
+    torch = pytest.importorskip("torch")
+    geometry, coords, table, cotangent, _ = case(2, 2, "linear", 20_000)
+    x, t, g = (torch.from_numpy(array).cuda() for array in (coords, table, cotangent))
+    t.requires_grad_()
+    expected = expected_of(geometry, (coords, table, cotangent), None)[1]
+    try:
+        torch.use_deterministic_algorithms(True)
+        sums = [torch.autograd.grad(grid_encode(x, t, geometry), t, g)[0] for _ in range(3)]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(sums[0], other) for other in sums[1:])
+    assert_close(sums[0].cpu(), expected)
+
+
+def test_a_gpu_takes_arrays_that_lie_anywhere(cuda: ModuleType) -> None:
+    torch = pytest.importorskip("torch")
+    geometry, coords, table, *_ = case(2, 4, "linear", 100)
+    x = torch.from_numpy(coords).cuda()
+    shifted = torch.cat([torch.zeros(1), torch.from_numpy(table).reshape(-1)]).cuda()[1:]
+    expected = reference.grid_encode(coords, table, geometry)
+    assert_close(grid_encode(x, shifted.reshape(table.shape), geometry).cpu(), expected)

@@ -72,6 +72,8 @@ def test_a_pass_moves_coordinates_features_and_the_entries_of_corners() -> None:
     assert case.n_bytes("backward", "native") == 1024 * (12 + features + 16 * features)
     assert case.n_bytes("both", "tcnn") == 1024 * (24 + (2 + 24) * features // 2)
     kuhn = case._replace(interpolation="kuhn")
+    short = case.n_bytes("backward", "cuda-float16")
+    assert short == 1024 * (12 + features // 2 + 2 * 8 * features)  # the gradient is of float32
     assert kuhn.n_bytes("forward", "cuda") == 1024 * (12 + features + 4 * features)
 
 

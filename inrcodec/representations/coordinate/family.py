@@ -75,8 +75,6 @@ class CoordinateRepresentation(Representation):
 
         Raises ConfigError, SignalError.
         """
-        if kernels.gpu_is_asked_for():
-            raise ConfigError(f"{cls.name} is fitted on the CPU, not on device cuda")
         fit = import_fit("inrcodec.representations.coordinate.fit")
         spec = signal.spec
         if len(spec.grid) > 4:

@@ -1,9 +1,10 @@
 """The training loop of coordinate networks: minibatches of points, Adam, quantization in the loop.
 
 All values of a network lie in one flat vector; each tensor has a step of its own that is fitted
-with it. First the values are free (or carry quantization noise), then they are rounded as they will
-be stored, and the loss is J = MSE + lam * bits per point. The best rounded state is kept. With a
-base, steps are the base's, and a tensor costs what is cheaper: its symbols, or their differences.
+with it. They are quantized and moved on the CPU, wherever the network runs. First the values are
+free (or carry quantization noise), then they are rounded as they will be stored, and the loss is
+J = MSE + lam * bits per point. The best rounded state is kept. With a base, steps are the base's,
+and a tensor costs what is cheaper: its symbols, or their differences.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from inrcodec import kernels
 from inrcodec.errors import SignalError
 from inrcodec.kernels import Quantizer, Rounding
 from inrcodec.quantize import dequantize, relaxed, step_size
@@ -137,7 +139,7 @@ class _Fitter:
         self._recent_mse = 0.0
         self._batches = batches(data.n_points, self._batch_points(), self._random)
         self._probe = self._probe_points()
-        self._weights = torch.from_numpy(self._values.weights)
+        self._device = "cuda" if kernels.gpu_is_asked_for() else "cpu"
         if self._resumed and recipe.soft == "free":
             self._scale_steps()
 
@@ -213,16 +215,21 @@ class _Fitter:
 
     def _descend(self, points: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
         """The mean square error at these points, and its gradient by the weights."""
-        coords, targets = map(torch.from_numpy, self._data.at(points))
-        mse, gradient = self._network.descent(self._weights, coords, targets)
-        return mse, gradient.numpy()
+        coords, targets = self._data.at(points)
+        arrays = self._values.weights, coords, targets
+        mse, gradient = self._network.descent(*map(self._at_home, arrays))
+        return mse, gradient.cpu().numpy()
 
     def _error(self, points: NDArray[np.int64]) -> float:
         """The mean square error at these points, with the weights as written."""
         coords, targets = self._data.at(points)
-        outputs = self._network.apply(self._weights, torch.from_numpy(coords)).numpy()
-        errors = outputs - targets
+        outputs = self._network.apply(*map(self._at_home, (self._values.weights, coords)))
+        errors = outputs.cpu().numpy() - targets
         return float(np.vdot(errors, errors)) / errors.size
+
+    def _at_home(self, array: NDArray[np.float32]) -> Tensor:
+        """The array where the network is run: itself, or a copy on a GPU."""
+        return torch.from_numpy(array).to(self._device)
 
     def _move_steps(self, slopes: NDArray[np.float64], quantizer: Quantizer, rate: float) -> None:
         """A step of Adam of log2 of the steps, given the `slopes` by the steps."""

@@ -1,0 +1,159 @@
+// Rows of tables and features of a grid on the GPU, whatever their numbers are, and the sums of rows.
+// A kernel learns the kind of numbers when it runs, by a branch that all threads take alike: kernels
+// are many already. For grid_encode.cu.
+#pragma once
+
+#include "../common/grid.h"
+#include "launch.h"
+
+#if defined(INRCODEC_CUDA_ON_HOST)
+#include "on_host_half.h"
+#else
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#endif
+
+namespace inrcodec {
+namespace {
+
+// The bytes that a row of F numbers of T is aligned to.
+template <class T, int F>
+constexpr size_t kRowAlignment = sizeof(T) * F < 16 ? sizeof(T) * F : 16;
+
+template <class T, int F>
+struct alignas(kRowAlignment<T, F>) Packed {
+    T at[F];
+};
+
+template <int F>
+struct Row {
+    float at[F];
+};
+
+__device__ float number_of(float value) {
+    return value;
+}
+__device__ float number_of(__half value) {
+    return __half2float(value);
+}
+__device__ float number_of(__nv_bfloat16 value) {
+    return __bfloat162float(value);
+}
+__device__ void set_number(float& to, float value) {
+    to = value;
+}
+__device__ void set_number(__half& to, float value) {
+    to = __float2half(value);
+}
+__device__ void set_number(__nv_bfloat16& to, float value) {
+    to = __float2bfloat16(value);
+}
+
+// Calls use(T) with a number of the kind that rows are of.
+template <typename Use>
+__device__ void with_values(GridValues values, Use use) {
+    if (values == GridValues::kFloat32) {
+        use(0.0f);
+    } else if (values == GridValues::kFloat16) {
+        use(__half());
+    } else {
+        use(__nv_bfloat16());
+    }
+}
+
+// Row `number` of F numbers.
+template <int F>
+__device__ Row<F> load_row(const void* rows, int64_t number, GridValues values) {
+    Row<F> row;
+    with_values(values, [&](auto kind) {
+        using T = decltype(kind);
+        const Packed<T, F> packed = static_cast<const Packed<T, F>*>(rows)[number];
+        for (int f = 0; f < F; ++f) row.at[f] = number_of(packed.at[f]);
+    });
+    return row;
+}
+
+template <int F>
+__device__ void store_row(void* rows, int64_t number, GridValues values, const Row<F>& row) {
+    with_values(values, [&](auto kind) {
+        using T = decltype(kind);
+        Packed<T, F> packed;
+        for (int f = 0; f < F; ++f) set_number(packed.at[f], row.at[f]);
+        static_cast<Packed<T, F>*>(rows)[number] = packed;
+    });
+}
+
+// --- sums ----------------------------------------------------------------------------------------
+
+// How the rows of a table's gradient are summed. Fast: in no fixed order. Else in whole numbers,
+// which give the same in any order: the largest term is found first, and terms are rounded to a unit
+// that is as small as 63 bits allow.
+enum class Summing { kFast, kLargest, kWhole };
+
+struct Sums {
+    Summing how = Summing::kFast;
+    float* fast = nullptr;        // [n_entries, n_features]
+    long long* whole = nullptr;   // likewise
+    unsigned* largest = nullptr;  // the bits of the largest size of a term; those of NaN if any is
+    int n_bits = 0;               // that a term may have
+};
+
+// The unit of whole terms is 2^-shift.
+__device__ int shift_of(const Sums& sums) {
+    const float largest = __uint_as_float(*sums.largest);
+    return largest > 0.0f ? sums.n_bits - 1 - ilogbf(largest) : 0;
+}
+
+__device__ bool is_finite(unsigned bits) {
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
+__device__ void note_largest(unsigned* largest, float term) {
+    const unsigned bits = __float_as_uint(fabsf(term));
+    if (bits > *static_cast<volatile unsigned*>(largest)) atomicMax(largest, bits);
+}
+
+template <int F>
+__device__ void add_fast(float* to, float weight, const Row<F>& row) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    if constexpr (F == 2) {
+        const float2 term = make_float2(weight * row.at[0], weight * row.at[1]);
+        atomicAdd(reinterpret_cast<float2*>(to), term);
+        return;
+    } else if constexpr (F >= 4) {
+        for (int f = 0; f < F; f += 4) {
+            const float4 term = make_float4(weight * row.at[f], weight * row.at[f + 1],
+                                            weight * row.at[f + 2], weight * row.at[f + 3]);
+            atomicAdd(reinterpret_cast<float4*>(to + f), term);
+        }
+        return;
+    }
+#endif
+    for (int f = 0; f < F; ++f) atomicAdd(to + f, weight * row.at[f]);
+}
+
+// Adds weight * row to row `number` of the sums.
+template <int F>
+__device__ void add_row(const Sums& sums, int64_t number, float weight, const Row<F>& row) {
+    if (sums.how == Summing::kFast) return add_fast<F>(sums.fast + number * F, weight, row);
+    for (int f = 0; f < F; ++f) {
+        const float term = weight * row.at[f];
+        if (sums.how == Summing::kLargest) {
+            note_largest(sums.largest, term);
+        } else if (is_finite(*sums.largest)) {
+            const long long whole = llrint(ldexp(static_cast<double>(term), shift_of(sums)));
+            atomicAdd(reinterpret_cast<unsigned long long*>(sums.whole + number * F + f),
+                      static_cast<unsigned long long>(whole));
+        }
+    }
+}
+
+__global__ void round_sums(const Sums sums, int64_t n_values) {
+    const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (i >= n_values) return;
+    const double sum = ldexp(static_cast<double>(sums.whole[i]), -shift_of(sums));
+    sums.fast[i] = is_finite(*sums.largest) ? static_cast<float>(sum) : nanf("");
+}
+
+}  // namespace
+}  // namespace inrcodec
