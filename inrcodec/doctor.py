@@ -26,7 +26,8 @@ def report() -> dict[str, object]:
 
     `native_problem` is the actual error when the native module cannot be loaded, else None.
     `cuda_runtime` is the CUDA version that the native module was compiled with, None without CUDA.
-    `used` says what computes what from here on, and why nothing faster does.
+    `decoded_by`, `latentgrid_fitted_by` and `others_fitted_by` say what computes, and why nothing
+    faster does.
     """
     module = dispatch.installed()
     return {
@@ -42,7 +43,7 @@ def report() -> dict[str, object]:
         **_instruction_sets(module),
         **_cuda(module),
         "gpu_problem": dispatch.gpu_problem(),
-        "used": _used(module),
+        **_workers(module),
         "tinycudann": util.find_spec("tinycudann") is not None,
     }
 
@@ -81,7 +82,7 @@ def _cuda(module: ModuleType | None) -> dict[str, object]:
     return {"cuda_runtime": module.cuda_runtime, "cuda_devices": module.cuda_device_count()}
 
 
-def _used(module: ModuleType | None) -> dict[str, str]:
+def _workers(module: ModuleType | None) -> dict[str, str]:
     if dispatch.backend() == "native" and module is not None:
         on_cpu = f"native code on the CPU ({module.instruction_set()}, {_threads()} threads)"
     else:
@@ -89,9 +90,11 @@ def _used(module: ModuleType | None) -> dict[str, str]:
         on_cpu = f"the reference on the CPU ({problem})"
     no_gpu = dispatch.gpu_problem()
     return {
-        "decoding": on_cpu,
-        "latentgrid fits": f"{on_cpu}, no GPU: {no_gpu}" if no_gpu else "native code on the GPU",
-        "other fits": on_cpu if no_gpu else f"{on_cpu}, or on the GPU with --device cuda",
+        "decoded_by": on_cpu,
+        "latentgrid_fitted_by": f"{on_cpu}; no GPU: {no_gpu}"
+        if no_gpu
+        else "native code on the GPU",
+        "others_fitted_by": on_cpu if no_gpu else f"{on_cpu}, or on the GPU with --device cuda",
     }
 
 
