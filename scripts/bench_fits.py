@@ -99,11 +99,10 @@ def measure(path: Path, what: dict[str, object], origin: Origin) -> FitRow:
     environment = os.environ | {"INRCODEC_THREADS": str(kernels.threads())}
     words = [str(word) for pair in options.items() for word in pair]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "inrcodec", "encode", str(path), "-o", f"{folder}/a.inr"]
+        start = [sys.executable, "-P", "-m", "inrcodec", "encode", path, "-o", f"{folder}/a.inr"]
+        command = [*start, *words, "--json"]
         began = time.monotonic()
-        done = subprocess.run(
-            [*command, *words, "--json"], check=True, capture_output=True, env=environment
-        )
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
         seconds = time.monotonic() - began
     report = json.loads(done.stdout.splitlines()[-1])
     return FitRow(
