@@ -181,10 +181,10 @@ Numbers forward_of_quantize(const Input& units, const Sizes& sizes, const Floats
 }
 
 // Returns the sums, kStepSums of each tensor.
-Numbers step_of_quantize(const std::vector<Input>& gradients, const Output& units,
-                         const Output& mean, const Output& square, const Sizes& sizes,
-                         const Floats& rates, const Floats& steps, const std::string& rounding,
-                         const Keys& keys, const std::optional<Input>& base, const Floats& slopes,
+Numbers step_of_quantize(const Input& gradient, const Output& units, const Output& mean,
+                         const Output& square, const Sizes& sizes, const Floats& rates,
+                         const Floats& steps, const std::string& rounding, const Keys& keys,
+                         const std::optional<Input>& base, const Floats& slopes,
                          const std::tuple<double, double, double, double, int64_t>& adam,
                          int n_threads) {
     Quantized quantized = check_quantized(sizes, rates, steps, rounding, keys);
@@ -194,9 +194,7 @@ Numbers step_of_quantize(const std::vector<Input>& gradients, const Output& unit
     call.square = check_values(quantized, "square", square);
     if (base) call.base = check_values(quantized, "base", *base);
     check_slopes(quantized.runs, slopes);
-    std::vector<Array> arrays;
-    for (const Input& gradient : gradients) arrays.push_back(describe("a gradient", gradient));
-    check_gradients(quantized.runs, arrays);
+    call.gradient = check_values(quantized, "gradient", gradient);
     call.adam = std::apply(check_adam, adam);
     check_threads(kQuantizeOp, n_threads);
     Numbers sums(quantized.runs.size() * kStepSums);
@@ -226,7 +224,7 @@ NB_MODULE(_native, m) {
           "n_threads"_a);
     m.def("quantize_forward", &forward_of_quantize, "units"_a, "sizes"_a, "rates"_a, "steps"_a,
           "rounding"_a, "keys"_a, "base"_a.none(), "weights"_a.none(), "n_threads"_a);
-    m.def("quantize_step", &step_of_quantize, "gradients"_a, "units"_a, "mean"_a, "square"_a,
+    m.def("quantize_step", &step_of_quantize, "gradient"_a, "units"_a, "mean"_a, "square"_a,
           "sizes"_a, "rates"_a, "steps"_a, "rounding"_a, "keys"_a, "base"_a.none(), "slopes"_a,
           "adam"_a, "n_threads"_a);
     register_latent(m);

@@ -88,14 +88,16 @@ def _workers(module: ModuleType | None) -> dict[str, str]:
     else:
         problem = dispatch.native_problem() or "native code is not chosen"
         on_cpu = f"the reference on the CPU ({problem})"
-    no_gpu = dispatch.gpu_problem()
-    return {
-        "decoded_by": on_cpu,
-        "latentgrid_fitted_by": f"{on_cpu}; no GPU: {no_gpu}"
-        if no_gpu
-        else "native code on the GPU",
-        "others_fitted_by": on_cpu if no_gpu else f"{on_cpu}, or on the GPU with --device cuda",
-    }
+    if _version("torch") is None:
+        nothing = "nothing: torch is not installed"
+        return {"decoded_by": on_cpu, "latentgrid_fitted_by": nothing, "others_fitted_by": nothing}
+    latents = others = on_cpu
+    if no_gpu := dispatch.gpu_problem():
+        latents = f"{on_cpu}; no GPU: {no_gpu}"
+    elif dispatch.device() == "cuda":
+        latents = "native code on the GPU, of more than 8 channels on the CPU"
+        others = f"{on_cpu}; with --device cuda on the GPU, networks by torch, grids by native code"
+    return {"decoded_by": on_cpu, "latentgrid_fitted_by": latents, "others_fitted_by": others}
 
 
 def _plain(value: object) -> str:

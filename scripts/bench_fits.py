@@ -96,7 +96,8 @@ def measure(path: Path, what: dict[str, object], origin: Origin) -> FitRow:
         "--bpp": what["bpp"],
         "--seed": what["seed"],
     }
-    environment = os.environ | {"INRCODEC_THREADS": str(kernels.threads())}
+    threads = str(kernels.threads())
+    environment = os.environ | {"INRCODEC_THREADS": threads, "OMP_NUM_THREADS": threads}
     words = [str(word) for pair in options.items() for word in pair]
     with tempfile.TemporaryDirectory() as folder:
         start = [sys.executable, "-P", "-m", "inrcodec", "encode", path, "-o", f"{folder}/a.inr"]

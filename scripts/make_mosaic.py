@@ -51,6 +51,8 @@ def main() -> None:
 def make_mosaic(paths: Sequence[Path], output: Path, size: int) -> None:
     """Write the mosaic, under another name until it is complete."""
     photos = [read_photo(path) for path in paths]
+    if not photos:
+        raise SystemExit("there is no photograph to build a mosaic of")
     n_tiles = -(-size // TILE)
     part = output.with_suffix(".part")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,6 @@ struct QuantizeRun {
     int64_t first = 0, last = 0;
     float rate = 0.0f, step = 0.0f;
     float slopes[kForwardSums] = {};  // of what the bits cost, by each sum
-    const float* gradient = nullptr;  // of the loss without bits by the weights, from `first` on
 };
 
 struct AdamStep {
@@ -39,7 +38,8 @@ struct QuantizeCall {
     float* units = nullptr;
     const float* base = nullptr;
     float* weights = nullptr;
-    float* mean = nullptr;  // Adam's moments
+    const float* gradient = nullptr;  // of the loss without bits by the weights
+    float* mean = nullptr;            // Adam's moments
     float* square = nullptr;
     AdamStep adam;
 };

@@ -70,27 +70,6 @@ inline void check_slopes(std::vector<QuantizeRun>& runs, const std::vector<float
         runs[i / kForwardSums].slopes[i % kForwardSums] = slopes[i];
 }
 
-// Gives every run its part of the gradients, each of which holds one run or several neighbours.
-inline void check_gradients(std::vector<QuantizeRun>& runs, const std::vector<Array>& gradients) {
-    size_t t = 0;
-    for (const Array& gradient : gradients) {
-        if (gradient.shape.size() != 1)
-            refuse(kQuantizeOp, "a gradient must have 1 axis", text_of(gradient.shape));
-        check_array(kQuantizeOp, gradient, gradient.shape, -1);
-        int64_t at = 0;
-        for (; t < runs.size() && at < gradient.shape[0]; ++t) {
-            runs[t].gradient = static_cast<const float*>(gradient.data) + at;
-            at += runs[t].last - runs[t].first;
-        }
-        if (at != gradient.shape[0])
-            refuse(kQuantizeOp, "a gradient must hold whole tensors", text_of(gradient.shape));
-    }
-    if (t != runs.size()) {
-        refuse(kQuantizeOp, "gradients must be of " + std::to_string(runs.size()) + " tensors",
-               std::to_string(t));
-    }
-}
-
 // The step number `count`, from 1 on.
 inline AdamStep check_adam(double rate, double beta1, double beta2, double epsilon, int64_t count) {
     check_share("beta1", beta1);

@@ -61,7 +61,7 @@ void grid_mlp_forward(const Grid& grid, const Mlp& mlp, const GridMlpCall& call,
 
 double grid_mlp_descent(const Grid& grid, const Mlp& mlp, const GridMlpCall& call, int n_threads) {
     const int64_t width = mlp.n_inputs;
-    float* const slopes = kept_floats<kMlpSlopes>(call.n_points * width);
+    const AlignedBuffer<float> slopes = make_aligned<float>(call.n_points * width);
     const int useful = useful_threads(grid, mlp, call.n_points, n_threads);
     MlpSums sums(mlp, call.parameters, call.n_points);
     sums.sum(useful, [&](int chunk, int64_t chunk_first, int64_t chunk_last) {
@@ -71,14 +71,14 @@ double grid_mlp_descent(const Grid& grid, const Mlp& mlp, const GridMlpCall& cal
             part.x = features_of(grid, call, first, last);
             part.targets = call.targets + first * mlp.n_outputs;
             part.slope = mlp.slope_of_mean(call.n_points);
-            part.x_gradient = slopes + first * width;
+            part.x_gradient = slopes.get() + first * width;
             sums.add(chunk, part, 0, part.n_points);
         });
     });
     GridCall back;
     back.n_points = call.n_points;
     back.coords = call.coords;
-    back.gradient = slopes;
+    back.gradient = slopes.get();
     back.out = call.table_gradient;
     grid_encode_table_gradient(grid, back, n_threads);
     return sums.finish(call.parameters_gradient, useful);

@@ -14,7 +14,7 @@
 namespace inrcodec {
 namespace {
 
-constexpr int kMlpScratch = 0, kMlpFeatures = 1, kMlpSlopes = 2;  // of kept_floats
+constexpr int kMlpScratch = 0, kMlpFeatures = 1;  // of kept_floats
 
 inline int64_t divide_up(int64_t value, int64_t by) {
     return (value + by - 1) / by;

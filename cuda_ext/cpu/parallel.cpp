@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -33,6 +35,7 @@ class Pool {
         std::unique_lock<std::mutex> lock(mutex_);
         places_ = 0;  // who has not come yet is not needed any more
         idle_.wait(lock, [this] { return n_working_ == 0; });
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         return true;
     }
 
@@ -58,8 +61,15 @@ class Pool {
         }
     }
 
+    // After an exception no more tasks are begun; the first one is kept for the caller.
     void take_tasks() {
-        for (int i = next_++; i < n_tasks_; i = next_++) (*task_)(i);
+        try {
+            for (int i = next_++; i < n_tasks_; i = next_++) (*task_)(i);
+        } catch (...) {
+            next_ = n_tasks_;
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!error_) error_ = std::current_exception();
+        }
     }
 
     std::mutex turn_;   // held by the caller that uses the pool
@@ -70,6 +80,7 @@ class Pool {
     int n_tasks_ = 0;
     const std::function<void(int)>* task_ = nullptr;
     std::atomic<int> next_{0};
+    std::exception_ptr error_;
 };
 
 std::atomic<Pool*> current_pool{nullptr};

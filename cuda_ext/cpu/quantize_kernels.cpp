@@ -145,7 +145,7 @@ void step(const QuantizeCall& call, const QuantizeRun& run, int64_t begin, int64
     Sum by_step, by_units;
     for (int64_t first = begin; first < end; first += kBlock) {
         const int count = static_cast<int>(end - first < kBlock ? end - first : kBlock);
-        const float* gradient = run.gradient + (first - run.first);
+        const float* gradient = call.gradient + first;
         quantize<R>(call, run, first, count, x, y);
         find_prices(call, run, first, count, y, prices);
         for (int i = 0; i < count; ++i) {

@@ -6,6 +6,13 @@
 #include "../common/grid.h"
 #include "launch.h"
 
+// Of Hopper on, and of CUDA 12.1 on, as far as is known.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if __CUDACC_VER_MAJOR__ > 12 || (__CUDACC_VER_MAJOR__ == 12 && __CUDACC_VER_MINOR__ >= 1)
+#define INRCODEC_VECTOR_ATOMICS
+#endif
+#endif
+
 #if defined(INRCODEC_CUDA_ON_HOST)
 #include "on_host_half.h"
 #else
@@ -86,8 +93,8 @@ __device__ void store_row(void* rows, int64_t number, GridValues values, const R
 // --- sums ----------------------------------------------------------------------------------------
 
 // How the rows of a table's gradient are summed. Fast: in no fixed order. Else in whole numbers,
-// which give the same in any order: the largest term is found first, and terms are rounded to a unit
-// that is as small as 63 bits allow.
+// which give the same in any order: the largest term is found first, and terms are rounded to the
+// smallest unit with which all of them together stay below 2^62.
 enum class Summing { kFast, kLargest, kWhole };
 
 struct Sums {
@@ -115,7 +122,7 @@ __device__ void note_largest(unsigned* largest, float term) {
 
 template <int F>
 __device__ void add_fast(float* to, float weight, const Row<F>& row) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if defined(INRCODEC_VECTOR_ATOMICS)
     if constexpr (F == 2) {
         const float2 term = make_float2(weight * row.at[0], weight * row.at[1]);
         atomicAdd(reinterpret_cast<float2*>(to), term);

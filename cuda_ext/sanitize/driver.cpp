@@ -15,10 +15,10 @@
 //   f32 direction [points, dims]                    (op 3 to 5, after what op - 3 has)
 // CALL of the quantizer:
 //   "INRQ" | u8 op: 0 forward, 1 step | u8 threads | u8 instruction set
-//   u8 rounding: 0 free, 1 noisy, 2 hard | u8 has base | u8 tensors | u8 gradients (op 1)
+//   u8 rounding: 0 free, 1 noisy, 2 hard | u8 has base | u8 tensors
 //   u32 sizes [tensors] | f32 rates [tensors] | f32 steps [tensors] | u32 keys [2]
 //   f32 units | f32 base, if there is one
-//   u32 lengths [gradients] | f32 gradients | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
+//   f32 gradient | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
 // CALL on a network, and behind a grid: see mlp_calls.h; on latent grids: latent_calls.h; on their
 // fits: fit_call.h; of SOAP: soap_call.h.
 // The instruction set is a number in the list of those that this machine has, simplest first.
@@ -100,32 +100,12 @@ std::vector<float> result_of(const std::vector<std::vector<float>*>& parts,
     return result;
 }
 
-// What of a call of the quantizer op 1 has alone.
-struct QuantizeStep {
-    QuantizeStep(Reader& reader, std::vector<QuantizeRun>& runs, uint64_t n_gradients) {
-        const uint64_t n_values = static_cast<uint64_t>(count_values(runs));
-        const std::vector<uint32_t> lengths = reader.numbers<uint32_t>(n_gradients);
-        for (const uint32_t length : lengths) gradients.push_back(reader.numbers<float>(length));
-        mean = reader.numbers<float>(n_values);
-        square = reader.numbers<float>(n_values);
-        check_slopes(runs, reader.numbers<float>(runs.size() * kForwardSums));
-        std::vector<Array> arrays;
-        for (std::vector<float>& gradient : gradients)
-            arrays.push_back(
-                describe("a gradient", gradient, {static_cast<int64_t>(gradient.size())}));
-        check_gradients(runs, arrays);
-    }
-
-    std::vector<std::vector<float>> gradients;
-    std::vector<float> mean, square;
-};
-
 std::vector<float> run_quantize(Reader& reader) {
     const auto [op, n_threads] = read_start(reader, 1);
     constexpr const char* roundings[] = {"free", "noisy", "hard"};
     const int rounding = reader.number<uint8_t>();
     const bool has_base = reader.number<uint8_t>() != 0;
-    const uint64_t n_tensors = reader.number<uint8_t>(), n_gradients = reader.number<uint8_t>();
+    const uint64_t n_tensors = reader.number<uint8_t>();
     const std::vector<uint32_t> read_sizes = reader.numbers<uint32_t>(n_tensors);
     const std::vector<float> rates = reader.numbers<float>(n_tensors);
     const std::vector<float> steps = reader.numbers<float>(n_tensors);
@@ -148,14 +128,18 @@ std::vector<float> run_quantize(Reader& reader) {
         quantize_forward(runs.data(), n_runs, call, sums.data(), n_threads);
         return result_of({&weights}, sums);
     }
-    QuantizeStep step(reader, runs, n_gradients);
+    std::vector<float> gradient = reader.numbers<float>(n_values);
+    std::vector<float> mean = reader.numbers<float>(n_values);
+    std::vector<float> square = reader.numbers<float>(n_values);
+    check_slopes(runs, reader.numbers<float>(runs.size() * kForwardSums));
     reader.finish();
     std::vector<double> sums(runs.size() * kStepSums);
-    call.mean = step.mean.data();
-    call.square = step.square.data();
+    call.gradient = gradient.data();
+    call.mean = mean.data();
+    call.square = square.data();
     call.adam = check_adam(0.25, 0.5, 0.75, 1e-15, 2);
     quantize_step(runs.data(), n_runs, call, sums.data(), n_threads);
-    return result_of({&units, &step.mean, &step.square}, sums);
+    return result_of({&units, &mean, &square}, sums);
 }
 
 }  // namespace

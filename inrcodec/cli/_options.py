@@ -40,7 +40,10 @@ ChannelsLast = Annotated[
 ]
 
 Device = Annotated[
-    str, typer.Option(metavar="auto|cpu|cuda", help="Where fits run; auto: latentgrid on a GPU.")
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda", help="Where fits run; auto: latentgrid on a GPU, else on the CPU."
+    ),
 ]
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an output that exists.")]

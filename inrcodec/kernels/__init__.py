@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import dispatch, native, reference, reference_quantize, reference_soap
-from inrcodec.kernels.arguments import check_arrays
+from inrcodec.kernels import native, reference, reference_quantize, reference_soap
+from inrcodec.kernels.arguments import check_alike, check_arrays, plain, runs_natively
 from inrcodec.kernels.context_priors import CONTEXT_PRIORS
 from inrcodec.kernels.descent import grid_mlp, grid_mlp_descent, mlp_descent
 from inrcodec.kernels.dispatch import (
@@ -112,10 +111,13 @@ def mlp(
     A layer is h = activation(W h + b) with `weights` [outputs, inputs] and `biases` [outputs] or
     none; the last one has no activation. Torch tensors get gradients for all arguments. float32 on
     the CPU runs natively where that is built, all else on the reference. Raises ConfigError when
-    shapes do not chain, and for more than 33 layers or a size outside [1, 1024].
+    shapes do not chain, for more than 33 layers or a size outside [1, 1024], and for arrays of
+    other than floats, of several types or on several devices.
     """
+    named = {f"weights[{i}]": weight for i, weight in enumerate(weights)}
+    named |= {f"biases[{i}]": bias for i, bias in enumerate(biases or ())}
+    check_alike("mlp", x=x, **named)
     shape = Perceptron.of(x, weights, biases, activation)
-    check_arrays("mlp", x=x, weights=weights[0])
     if isinstance(x, np.ndarray):
         return _apply_to_arrays(x, shape, weights, biases)
     from inrcodec.kernels import torch_mlp  # imports torch
@@ -180,13 +182,13 @@ def quantize_forward(
     """
     arrays: list[Any] = [array for array in (units, base, weights) if array is not None]
     _check_vectors(quantizer, arrays)
-    if _runs_natively(arrays):
+    if runs_natively(*arrays):
         return native.quantize_forward(units, quantizer, base, weights)
     return reference_quantize.quantize_forward(units, quantizer, base=base, weights=weights)
 
 
 def quantize_step(
-    gradients: Sequence[Array],
+    gradient: Array,
     state: tuple[Array, Array, Array],
     quantizer: Quantizer,
     *,
@@ -196,27 +198,17 @@ def quantize_step(
 ) -> NDArray[np.float64]:
     """Move `state`, units [n] and Adam's mean and square of their gradient, one step downhill.
 
-    `gradients`: of a loss by the weights, vectors of one tensor or several neighbours each, all n
-    values together. `slopes` [tensors, 4]: of what the bits cost, by each sum of
-    `quantize_forward`, as called with the same `quantizer` and `base`. Gives [tensors, 2]: the
-    derivative of loss and cost by the step, and the sum of those by the units, which is finite
+    `gradient` [n]: of a loss by the weights. `slopes` [tensors, 4]: of what the bits cost, by each
+    sum of `quantize_forward`, as called with the same `quantizer` and `base`. Gives [tensors, 2]:
+    the derivative of loss and cost by the step, and the sum of those by the units, which is finite
     if all are. Arrays as of `quantize_forward`. Raises ConfigError for other shapes.
     """
-    arrays: list[Any] = [array for array in (*state, base) if array is not None]
+    arrays: list[Any] = [array for array in (gradient, *state, base) if array is not None]
     _check_vectors(quantizer, arrays)
-    if sum(gradient.shape[0] for gradient in gradients) != quantizer.n_values:
-        got = [gradient.shape[0] for gradient in gradients]
-        raise ConfigError(f"quantize: gradients must have {quantizer.n_values} values, got {got}")
     if slopes.shape != (len(quantizer.sizes), 4):
         raise ConfigError(f"quantize: slopes must be [tensors, 4], got {list(slopes.shape)}")
-    if _runs_natively([*arrays, *gradients]):
-        return native.quantize_step(
-            gradients, state, quantizer, slopes=slopes, adam=adam, base=base
-        )
-    xp = array_namespace(*gradients)
-    return reference_quantize.quantize_step(
-        xp.concat(tuple(gradients)), state, quantizer, slopes=slopes, adam=adam, base=base
-    )
+    run = native.quantize_step if runs_natively(*arrays) else reference_quantize.quantize_step
+    return run(gradient, state, quantizer, slopes=slopes, adam=adam, base=base)
 
 
 def soap_step(
@@ -237,7 +229,7 @@ def soap_step(
         raise ConfigError(f"soap_step: arrays must have {wanted}, got {sizes}")
     if not 0.0 <= rate < math.inf or count < 1:
         raise ConfigError(f"soap_step: rate must be at least 0, count 1, got {rate} and {count}")
-    if _runs_natively([*arrays]):
+    if runs_natively(*arrays):
         return native.soap_step(arrays, soap, rate=rate, count=count)
     values, slopes, memory = (np.asarray(array) for array in arrays)
     return reference_soap.soap_step(values, slopes, memory, soap, rate=rate, count=count)
@@ -250,35 +242,27 @@ def _check_vectors(quantizer: Quantizer, arrays: list[Any]) -> None:
             raise ConfigError(f"quantize: arrays must be [{quantizer.n_values}], got {shape}")
 
 
-def _runs_natively(arrays: list[Any]) -> bool:
-    return dispatch.native() is not None and all(
-        str(array.dtype).endswith("float32") for array in arrays
-    )
-
-
 def _apply_to_arrays(
     x: NDArray[np.floating],
     shape: Perceptron,
     weights: Sequence[NDArray[np.floating]],
     biases: Sequence[NDArray[np.floating]] | None,
 ) -> NDArray[np.floating]:
-    arrays = (x, *weights, *(biases or ()))
-    if dispatch.native() is None or any(array.dtype != np.float32 for array in arrays):
+    if not runs_natively(x, *weights, *(biases or ())):
         return reference.mlp(x, weights, biases, shape.activation)
     out = np.empty((x.shape[0], shape.sizes[-1]), np.float32)
     parameters = np.concatenate(shape.runs(weights, biases))
-    native.mlp_forward((np.require(x, requirements=["C", "A"]), parameters), shape, out)
+    native.mlp_forward((plain(x), parameters), shape, out)
     return out
 
 
 def _encode_arrays(
     coords: NDArray[np.floating], table: NDArray[np.floating], geometry: GridGeometry
 ) -> NDArray[np.floating]:
-    if dispatch.native() is None or not coords.dtype == table.dtype == np.float32:
+    if not runs_natively(coords, table):
         return reference.grid_encode(coords, table, geometry)
     out = np.empty((coords.shape[0], geometry.n_outputs), np.float32)
-    inputs = tuple(np.require(array, requirements=["C", "A"]) for array in (coords, table))
-    native.call_on_cpu("grid_encode_forward", inputs, geometry, out)
+    native.call_on_cpu("grid_encode_forward", (plain(coords), plain(table)), geometry, out)
     return out
 
 

@@ -1,4 +1,4 @@
-"""What every kernel asks of its arrays, whichever code runs it."""
+"""What kernels ask of their arrays, numpy's or torch's, whichever code runs them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from inrcodec.errors import ConfigError
+from inrcodec.kernels import dispatch
 
-__all__ = ["check_arrays"]
+__all__ = ["check_alike", "check_arrays", "plain", "runs_natively"]
 
 
 def check_arrays(op: str, **arrays: Any) -> None:
     """Raise ConfigError unless all are floats, of one library, and on one device."""
     given = list(arrays.values())
-    if len({isinstance(array, np.ndarray) for array in given}) > 1:
+    if len({isinstance(array, np.ndarray) for array in given}) > 1 or not hasattr(
+        given[0], "dtype"
+    ):
         kinds = " and ".join(type(array).__name__ for array in given)
         raise ConfigError(f"{op}: arrays must be numpy's or torch's, all alike, got {kinds}")
     for name, array in arrays.items():
@@ -25,6 +28,30 @@ def check_arrays(op: str, **arrays: Any) -> None:
         if any(device != devices[0] for device in devices):
             places = " and ".join(devices)
             raise ConfigError(f"{op}: arrays must be on one device, got {places}")
+
+
+def check_alike(op: str, **arrays: Any) -> None:
+    """As `check_arrays`, and all must be of one type."""
+    check_arrays(op, **arrays)
+    types = [str(array.dtype) for array in arrays.values()]
+    if any(kind != types[0] for kind in types):
+        raise ConfigError(f"{op}: arrays must be of one type, got {' and '.join(types)}")
+
+
+def runs_natively(*arrays: Any) -> bool:
+    """Whether native code is chosen and takes these: float32, on the CPU."""
+    return dispatch.native() is not None and all(
+        str(array.dtype).endswith("float32")
+        and (isinstance(array, np.ndarray) or array.device.type == "cpu")
+        for array in arrays
+    )
+
+
+def plain(array: Any) -> Any:
+    """The array, contiguous and aligned, without a record of gradients."""
+    if isinstance(array, np.ndarray):
+        return np.require(array, requirements=["C", "A"])
+    return array.detach().contiguous()
 
 
 def _is_float(array: Any) -> bool:

@@ -1,7 +1,8 @@
 """What networks put out, and what an iteration of a fit takes of them, in one go.
 
-The error of a network at points and its gradient by all values come from one call, and a grid with
-the network behind it is run a few points at a time, so that no features of all points are kept.
+The error of a network at points and its gradient by all values come from one call. A grid and the
+network behind it are run a few points at a time, whose features stay in the caches; on the way back
+the gradients of all features are held until the table's is summed.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
-from inrcodec.kernels import dispatch, native, reference
-from inrcodec.kernels.arguments import check_arrays
+from inrcodec.kernels import native, reference
+from inrcodec.kernels.arguments import check_alike, check_arrays, plain, runs_natively
 from inrcodec.kernels.perceptron import GridPerceptron, Perceptron
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def grid_mlp(coords: Array, values: Array, shape: GridPerceptron) -> Array:
     Torch tensors get gradients for both arguments. float32 runs natively where that is built.
     Raises ConfigError for other shapes.
     """
-    check_arrays("network", coords=coords, values=values)
+    check_arrays("grid_mlp", coords=coords, values=values)
     _check(coords, "coords", (len(coords), shape.grid.n_dims))
     _check(values, "values", (shape.n_values,))
     table, parameters = shape.split(values)
@@ -52,12 +53,12 @@ def _apply_to_arrays(
     shape: GridPerceptron,
 ) -> NDArray[np.floating]:
     table, parameters = values
-    if not _runs_natively(coords, table):
+    if not runs_natively(coords, table):
         features = reference.grid_encode(coords, table, shape.grid)
         network = shape.perceptron
         return reference.mlp(features, *network.split(parameters), network.activation)
     out = np.empty((len(coords), shape.perceptron.sizes[-1]), np.float32)
-    native.grid_mlp_forward((_plain(coords), _plain(table), _plain(parameters)), shape, out)
+    native.grid_mlp_forward((plain(coords), plain(table), plain(parameters)), shape, out)
     return out
 
 
@@ -70,17 +71,17 @@ def mlp_descent(
     them. float32 on the CPU runs natively where that is built, on a GPU the grid. Raises
     ConfigError for other shapes, other than floats, or no points.
     """
-    check_arrays("network", x=x, targets=targets, parameters=parameters)
+    check_alike("mlp_descent", x=x, targets=targets, parameters=parameters)
     _check(x, "x", (len(x), shape.sizes[0]))
     _check(targets, "targets", (len(x), shape.sizes[-1]))
     _check(parameters, "parameters", (shape.n_parameters,))
     _check_any(x)
-    if not _runs_natively(x, targets, parameters):
+    x, targets, parameters = plain(x), plain(targets), plain(parameters)
+    if not runs_natively(x, targets, parameters):
         mean, gradient, _ = _reference_descent(x, targets, parameters, shape)
         return mean, gradient
     out = _empty_like(parameters)
-    inputs = _plain(x), _plain(targets), _plain(parameters)
-    return native.mlp_descent(inputs, shape, out) / _size(targets), out
+    return native.mlp_descent((x, targets, parameters), shape, out) / _size(targets), out
 
 
 def grid_mlp_descent(
@@ -90,13 +91,14 @@ def grid_mlp_descent(
 
     The gradient is that of `values` [shape.n_values]: the table, then the parameters.
     """
-    check_arrays("network", coords=coords, targets=targets, values=values)
+    check_alike("grid_mlp_descent", coords=coords, targets=targets, values=values)
     _check(coords, "coords", (len(coords), shape.grid.n_dims))
     _check(targets, "targets", (len(coords), shape.perceptron.sizes[-1]))
     _check(values, "values", (shape.n_values,))
     _check_any(coords)
+    coords, targets, values = plain(coords), plain(targets), plain(values)
     table, parameters = shape.split(values)
-    if not _runs_natively(coords, targets, values):
+    if not runs_natively(coords, targets, values):
         features = _features(coords, table, shape)
         mean, of_parameters, of_features = _reference_descent(
             features, targets, parameters, shape.perceptron
@@ -105,18 +107,18 @@ def grid_mlp_descent(
         joined = array_namespace(values).concat((of_table.reshape(-1), of_parameters))
         return mean, joined
     out = _empty_like(values)
-    inputs = _plain(coords), _plain(targets), _plain(table), _plain(parameters)
+    inputs = coords, targets, table, parameters
     squares = native.grid_mlp_descent(inputs, shape, shape.split(out))
     return squares / _size(targets), out
 
 
 def _features(coords: Array, table: Array, shape: GridPerceptron) -> Array:
-    """The operator's for tensors, which may be native on a GPU; no gradient is recorded."""
+    """For tensors those of the operator, which is native on a GPU."""
     if isinstance(coords, np.ndarray):
         return reference.grid_encode(coords, table, shape.grid)
     from inrcodec.kernels import torch_ops  # imports torch
 
-    return torch_ops.grid_encode(coords, table, shape.grid).detach()
+    return torch_ops.grid_encode(coords, table, shape.grid)
 
 
 def _table_gradient(of_features: Array, coords: Array, shape: GridPerceptron) -> Array:
@@ -149,19 +151,6 @@ def _check(array: Any, name: str, shape: tuple[int, ...]) -> None:
 def _check_any(points: Any) -> None:
     if points.shape[0] == 0:
         raise ConfigError("network: there must be points, got none")
-
-
-def _runs_natively(*arrays: Any) -> bool:
-    return dispatch.native() is not None and all(
-        str(array.dtype).endswith("float32") and str(device(array)) == "cpu" for array in arrays
-    )
-
-
-def _plain(array: Any) -> Any:
-    """The array, contiguous and aligned."""
-    if isinstance(array, np.ndarray):
-        return np.require(array, requirements=["C", "A"])
-    return array.detach().contiguous()
 
 
 def _empty_like(array: Any) -> Any:

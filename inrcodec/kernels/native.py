@@ -128,7 +128,7 @@ def quantize_forward(
 
 
 def quantize_step(
-    gradients: Sequence[Array],
+    gradient: Array,
     state: tuple[Array, Array, Array],
     quantizer: Quantizer,
     *,
@@ -136,9 +136,9 @@ def quantize_step(
     adam: AdamStep,
     base: Array | None,
 ) -> NDArray[np.float64]:
-    """Move units and moments, and give the sums [tensors, 2]; a gradient holds whole tensors."""
+    """Move units and moments, and give the sums [tensors, 2]."""
     options = (base, slopes.ravel().tolist(), astuple(adam), dispatch.threads())
-    sums = _module().quantize_step(list(gradients), *state, *_fields(quantizer), *options)
+    sums = _module().quantize_step(gradient, *state, *_fields(quantizer), *options)
     return np.array(sums).reshape(-1, 2)
 
 

@@ -29,11 +29,24 @@ _MAX_SIZE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Perceptron:
-    """`sizes`: of inputs, each hidden layer, outputs; 1 to 33 layers, each size in [1, 1024]."""
+    """`sizes`: of inputs, each hidden layer, outputs; 1 to 33 layers, each size in [1, 1024].
+
+    Raises ConfigError for others, and for an activation that is none of `Activation`.
+    """
 
     sizes: tuple[int, ...]
     has_bias: bool
     activation: Activation
+
+    def __post_init__(self) -> None:
+        if self.activation not in get_args(Activation):
+            names = ", ".join(get_args(Activation))
+            raise ConfigError(f"mlp: activation must be one of {names}, got {self.activation}")
+        if not 1 <= len(self.sizes) - 1 <= _MAX_LAYERS:
+            n_layers = len(self.sizes) - 1
+            raise ConfigError(f"mlp: layers must be 1 to {_MAX_LAYERS}, got {n_layers}")
+        if not all(1 <= size <= _MAX_SIZE for size in self.sizes):
+            raise ConfigError(f"mlp: sizes must be in [1, {_MAX_SIZE}], got {list(self.sizes)}")
 
     @classmethod
     def of(
@@ -44,14 +57,8 @@ class Perceptron:
         activation: Activation,
     ) -> Self:
         """The shape of a call. Raises ConfigError if there is none that all arrays fit."""
-        if activation not in get_args(Activation):
-            names = ", ".join(get_args(Activation))
-            raise ConfigError(f"mlp: activation must be one of {names}, got {activation}")
-        if not 1 <= len(weights) <= _MAX_LAYERS:
-            raise ConfigError(f"mlp: layers must be 1 to {_MAX_LAYERS}, got {len(weights)}")
-        sizes = (weights[0].shape[-1], *(weight.shape[0] for weight in weights))
-        if not all(1 <= size <= _MAX_SIZE for size in sizes):
-            raise ConfigError(f"mlp: sizes must be in [1, {_MAX_SIZE}], got {list(sizes)}")
+        first = weights[0].shape[-1] if weights else 1
+        sizes = (first, *(weight.shape[0] for weight in weights))
         shape = cls(sizes, biases is not None, activation)
         got = [tuple(array.shape) for array in (*weights, *(biases or ()))]
         expected = shape._weight_shapes() + (shape._bias_shapes() if biases is not None else [])

@@ -12,7 +12,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels import native, reference
+from inrcodec.kernels.arguments import plain, runs_natively
 from inrcodec.kernels.perceptron import Activation, Perceptron
 
 __all__ = ["mlp"]
@@ -32,10 +33,10 @@ def mlp(x: Tensor, runs: list[Tensor], shape: Perceptron) -> Tensor:
 
 def _forward(x: Tensor, parameters: Tensor, *fields: Any) -> Tensor:
     shape = _shape(*fields)
-    if not _is_native(x, parameters):
+    if not runs_natively(x, parameters):
         return reference.mlp(x, *shape.split(parameters), shape.activation)
     out = _empty_values(x, parameters, *fields)
-    native.mlp_forward((_plain(x), _plain(parameters)), shape, out)
+    native.mlp_forward((plain(x), plain(parameters)), shape, out)
     return out
 
 
@@ -44,10 +45,10 @@ def _gradients(
 ) -> tuple[Tensor, Tensor]:
     """The gradients of x, of no points unless it is needed, and of the parameters."""
     shape = _shape(*fields)
-    if not _is_native(gradient, x, parameters):
+    if not runs_natively(gradient, x, parameters):
         return _reference_gradients((gradient, x, parameters), needs_x, shape)
     of_x, of_parameters = _empty_gradients(gradient, x, parameters, needs_x)
-    inputs = (_plain(gradient), _plain(x), _plain(parameters))
+    inputs = (plain(gradient), plain(x), plain(parameters))
     native.mlp_gradients(inputs, shape, (of_parameters, of_x if needs_x else None))
     return of_x, of_parameters
 
@@ -64,16 +65,6 @@ def _reference_gradients(
 
 def _shape(sizes: list[int], has_bias: bool, activation: Activation) -> Perceptron:
     return Perceptron(tuple(sizes), has_bias, activation)
-
-
-def _is_native(*tensors: Tensor) -> bool:
-    return dispatch.native() is not None and all(
-        tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors
-    )
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().contiguous()
 
 
 # The shapes of the results, also for tensors without data.

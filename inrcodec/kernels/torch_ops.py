@@ -65,7 +65,8 @@ def _table_gradient(
     geometry, inputs = _geometry(*fields), (gradient, coords)
     if not _is_native(gradient, coords, direction):
         return reference.grid_encode_table_gradient(*inputs, geometry, direction=direction)
-    out = _empty_table(*inputs, direction, *fields).float()
+    shape = (geometry.n_entries, geometry.n_features)
+    out = gradient.new_empty(shape, dtype=torch.float32)
     name = "grid_encode_table_gradient"
     return _run_native(name, inputs, geometry, out, direction=direction).to(gradient.dtype)
 

@@ -39,8 +39,8 @@ class OutputScale:
         for block in blocks:
             wide = block.astype(np.float64)
             n_points += len(block)
-            totals = totals + [channel.sum() for channel in wide.T]  # quicker than over axis 0
-            squares = squares + np.square(wide).sum(axis=0)
+            totals = totals + _column_sums(wide)
+            squares = squares + _column_sums(np.square(wide))
         means = totals / n_points
         spread = float(np.sqrt((squares / n_points - np.square(means)).mean().clip(0.0)))
         return _stored(means, spread)
@@ -51,7 +51,7 @@ class OutputScale:
         n_points, totals, low, high = 0, np.zeros(1), np.inf, -np.inf
         for block in blocks:
             n_points += len(block)
-            totals = totals + block.sum(axis=0, dtype=np.float64)
+            totals = totals + _column_sums(block.astype(np.float64))
             low, high = min(low, float(block.min())), max(high, float(block.max()))
         return _stored(totals / n_points, high - low)
 
@@ -78,6 +78,11 @@ def blocks_of(signal: Signal) -> Iterator[NDArray[np.float32]]:
     rows = signal.samples.reshape(signal.spec.n_points, signal.spec.channels)
     for at in range(0, len(rows), _BLOCK_POINTS):
         yield signal.spec.to_unit(rows[at : at + _BLOCK_POINTS])
+
+
+def _column_sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As rows.sum(axis=0), which takes ten times as long where there are few columns."""
+    return np.array([column.sum() for column in rows.T])
 
 
 def _stored(means: NDArray[np.float64], scale: float) -> OutputScale:

@@ -96,6 +96,13 @@ def test_a_grid_and_its_network(
         assert np.abs(outputs - exact).max() <= TOLERANCE * np.abs(exact).max()
 
 
+@pytest.mark.parametrize("interpolation", ["linear", "kuhn"])
+def test_chunks_of_many_runs(interpolation: str, native: ModuleType) -> None:
+    shape = grid_shape(2, 2, interpolation)
+    case = grid_case(shape, 20_001)
+    check(kernels.grid_mlp_descent(*case, shape), expected(case, of_grid(shape)))
+
+
 @every_count
 @pytest.mark.parametrize("shape", NETWORKS, ids=lambda shape: shape.activation)
 def test_a_network(shape: Perceptron, n_points: int, native: ModuleType) -> None:
@@ -136,6 +143,21 @@ def test_the_number_of_threads_changes_no_bit(native: ModuleType) -> None:
     for mean, gradient, outputs in results[1:]:
         assert (mean, gradient) == results[0][:2]
         np.testing.assert_array_equal(outputs, results[0][2])
+
+
+@pytest.mark.usefixtures("_backend_is_put_back")
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_no_gradient_is_recorded(backend: Any, request: pytest.FixtureRequest) -> None:
+    if backend == "native":
+        request.getfixturevalue("native")
+    kernels.set_backend(backend)
+    shape = grid_shape(2, 2, "linear")
+    coords, targets, values = map(torch.from_numpy, grid_case(shape, 50))
+    _, gradient = kernels.grid_mlp_descent(coords, targets, values.requires_grad_(), shape)
+    assert not gradient.requires_grad
+    x, targets, parameters = map(torch.from_numpy, network_case(NETWORKS[0], 50))
+    _, gradient = kernels.mlp_descent(x, targets, parameters.requires_grad_(), NETWORKS[0])
+    assert not gradient.requires_grad
 
 
 def test_what_is_not_finite_shows(native: ModuleType) -> None:
@@ -188,6 +210,21 @@ def test_no_points_are_refused() -> None:
     shape = grid_shape(2, 2, "linear")
     with pytest.raises(ConfigError, match="must be points"):
         kernels.grid_mlp_descent(*grid_case(shape, 0), shape)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (((2, 5, 3), True, "tanh"), "activation must be one of sine, relu, "),
+        (((2,), True, "relu"), "layers must be 1 to 33, got 0"),
+        (((2,) * 35, True, "relu"), "layers must be 1 to 33, got 34"),
+        (((2, 0, 3), True, "relu"), "sizes must be in"),
+        (((2, 1025, 3), True, "relu"), "sizes must be in"),
+    ],
+)
+def test_networks_that_there_are_not_are_refused(fields: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Perceptron(*fields)
 
 
 def test_inputs_of_another_number_than_features_are_refused() -> None:

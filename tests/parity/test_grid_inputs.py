@@ -148,3 +148,17 @@ def test_a_grid_and_its_network_refuse_alike(convert: Convert) -> None:
         if name != "targets":
             with pytest.raises(ConfigError, match=message):
                 kernels.grid_mlp(arrays[0], arrays[2], SHAPE)
+
+
+def test_networks_refuse_what_is_not_alike(convert: Convert) -> None:
+    x, weights = coords_of(), [np.ones((4, 2), np.float32), np.ones((3, 4), np.float32)]
+    for number, kind in ((0, np.float64), (1, np.float64), (1, np.int64)):
+        odd = [convert(w.astype(kind) if i == number else w) for i, w in enumerate(weights)]
+        with pytest.raises(ConfigError, match=r"of one type, got|weights\[1\] must be of floats"):
+            kernels.mlp(convert(x), odd, None, "relu")
+    shape = Perceptron((2, 3), False, "relu")
+    arrays = x.astype(np.float64), np.zeros((9, 3), np.float32), np.zeros(6, np.float32)
+    with pytest.raises(ConfigError, match="of one type, got"):
+        kernels.mlp_descent(*map(convert, arrays), shape)
+    with pytest.raises(ConfigError, match="numpy's or torch's, all alike, got list"):
+        kernels.mlp([[0.0, 0.0]], [weights[0]], None, "relu")  # type: ignore[type-var]

@@ -51,9 +51,8 @@ def run(quantizer: Quantizer, arrays: dict[str, Any], *, has_base: bool) -> dict
     sums = quantize_forward(own["units"], quantizer, base=base, weights=weights)
     slopes = np.random.default_rng(6).standard_normal(sums.shape)
     state = (own["units"], own["mean"], own["square"])
-    split = quantizer.sizes[0]
-    gradients = [part for part in (own["gradient"][:split], own["gradient"][split:]) if len(part)]
-    derivatives = quantize_step(gradients, state, quantizer, slopes=slopes, adam=ADAM, base=base)
+    gradient = own["gradient"]
+    derivatives = quantize_step(gradient, state, quantizer, slopes=slopes, adam=ADAM, base=base)
     return {"sums": sums, "weights": weights, "state": np.stack(state), "by": derivatives}
 
 
@@ -169,7 +168,7 @@ def test_steps_are_those_of_adam_as_torch_has_it() -> None:
         theirs.grad = torch.from_numpy(gradient)
         adam.step()
         step = AdamStep(0.1, 0.9, 0.99, 1e-15, count)
-        quantize_step([gradient], state, quantizer, slopes=np.zeros((1, 4)), adam=step)
+        quantize_step(gradient, state, quantizer, slopes=np.zeros((1, 4)), adam=step)
     np.testing.assert_allclose(state[0], theirs.detach(), rtol=1e-12)
 
 
@@ -215,15 +214,7 @@ def test_arrays_of_another_length_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"must be \[3\], got \[4\]"):
         quantize_forward(right, quantizer, base=wrong)
     slopes = np.zeros((1, 4))
-    with pytest.raises(ConfigError, match=r"3 values, got \[3, 4\]"):
-        quantize_step([right, wrong], (right,) * 3, quantizer, slopes=slopes, adam=ADAM)
+    with pytest.raises(ConfigError, match=r"must be \[3\], got \[4\]"):
+        quantize_step(wrong, (right,) * 3, quantizer, slopes=slopes, adam=ADAM)
     with pytest.raises(ConfigError, match=r"\[tensors, 4\]"):
-        quantize_step([right], (right,) * 3, quantizer, slopes=slopes[:, :2], adam=ADAM)
-
-
-def test_gradients_that_cut_a_tensor_are_refused_by_native_code(native: ModuleType) -> None:
-    quantizer = Quantizer((3, 2), (1.0, 1.0), (1.0, 1.0), "hard")
-    state = (np.zeros(5, np.float32),) * 3
-    gradients = [np.zeros(2, np.float32), np.zeros(3, np.float32)]
-    with pytest.raises(ValueError, match="must hold whole tensors"):
-        quantize_step(gradients, state, quantizer, slopes=np.zeros((2, 4)), adam=ADAM)
+        quantize_step(right, (right,) * 3, quantizer, slopes=slopes[:, :2], adam=ADAM)

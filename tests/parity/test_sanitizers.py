@@ -116,17 +116,15 @@ def test_no_points_run_clean(driver: Path) -> None:
 def quantize_bytes(
     op: int, quantizer: Quantizer, arrays: dict[str, Any], instruction_set: int = 0
 ) -> bytes:
-    """A call of the quantizer in the driver's layout; one gradient for all tensors but the last."""
+    """A call of the quantizer in the driver's layout."""
     n_tensors, rounding = len(quantizer.sizes), ["free", "noisy", "hard"].index(quantizer.rounding)
-    fields = (op, 2, instruction_set, rounding, "base" in arrays, n_tensors, 2)
-    data = struct.pack("<4s7B", b"INRQ", *fields) + np.array(quantizer.sizes, "<u4").tobytes()
+    fields = (op, 2, instruction_set, rounding, "base" in arrays, n_tensors)
+    data = struct.pack("<4s6B", b"INRQ", *fields) + np.array(quantizer.sizes, "<u4").tobytes()
     data += np.array([*quantizer.rates, *quantizer.steps], "<f4").tobytes()
     data += np.array(quantizer.keys, "<u4").tobytes() + arrays["units"].tobytes()
     data += arrays["base"].tobytes() if "base" in arrays else b""
     if op == 0:
         return data
-    last = quantizer.sizes[-1]
-    data += np.array([quantizer.n_values - last, last], "<u4").tobytes()
     return data + b"".join(
         arrays[name].tobytes() for name in ("gradient", "mean", "square", "slopes")
     )
@@ -198,12 +196,10 @@ def test_values_that_are_not_finite_are_quantized_clean(driver: Path) -> None:
         (7, b"\x03"),  # rounding
         (8, b"\x00"),  # has base
         (9, b"\x04"),  # tensors
-        (10, b"\x01"),  # gradients
-        (11, struct.pack("<I", 0)),  # sizes
-        (11, b"\xff\xff\xff\xff"),
-        (15, struct.pack("<2I", 255, 701)),  # and so the first gradient ends within a tensor
-        (23, struct.pack("<f", 0.0)),  # rates
-        (35, struct.pack("<f", float("nan"))),  # steps
+        (10, struct.pack("<I", 0)),  # sizes
+        (10, b"\xff\xff\xff\xff"),
+        (22, struct.pack("<f", 0.0)),  # rates
+        (34, struct.pack("<f", float("nan"))),  # steps
     ],
 )
 def test_hostile_calls_of_the_quantizer_are_refused(driver: Path, at: int, patch: bytes) -> None:

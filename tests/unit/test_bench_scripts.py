@@ -15,6 +15,7 @@ for extra in ("matplotlib", "scipy"):
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(ROOT / "scripts"))
 try:
+    import bench_fits
     import bench_kernels
     import kernels_table
     import latent_curves
@@ -49,6 +50,21 @@ def test_quality_over_time_is_of_the_images_that_all_settings_have() -> None:
     assert lines[-1] == "| one, 2 cores, 2 threads | 2000 | 90.0 | 0.751 |"
     with pytest.raises(SystemExit, match="no image has a row"):
         time_table.of_same_images([timed_row("a", 1.0), timed_row("b", 1.0, **gpu)])
+
+
+def fit_row(backend: str, seconds: float, psnr_db: float, **changes: str) -> rows.CsvRow:
+    row = {"picture": "a", "model": "hashgrid", "backend": backend, "iterations": "100"}
+    row |= {"bpp": "0.5", "seed": "0", "threads": "2", "machine": "one", "n_bytes": "900"}
+    return row | {"seconds": str(seconds), "psnr_db": str(psnr_db)} | changes
+
+
+def test_encodes_are_compared_that_differ_in_their_backend_alone() -> None:
+    measured = [fit_row("native", 9.0, 29.0), fit_row("torch", 40.0, 30.0)]
+    measured += [fit_row("native", 10.0, 30.0), fit_row("native", 5.0, 31.0, picture="b")]
+    measured += [fit_row("torch", 30.0, 30.5, picture="b"), fit_row("native", 1.0, 9.0, seed="7")]
+    lines = list(bench_fits.table(measured))
+    assert len(lines) == 4  # what is meant, head, rule, one model
+    assert "| 2 | 7.5 | 35.0 | 5.00 (4.00-6.00) | +0.250 ± 0.250 | +0 ± 0 |" in lines[-1]
 
 
 def test_a_profile_names_operators_and_kernels_without_their_wrapping() -> None:

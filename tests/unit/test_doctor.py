@@ -56,6 +56,17 @@ def test_choosing_the_reference_changes_the_backend_and_with_it_the_use_of_a_gpu
     }
 
 
+def test_without_torch_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = doctor._version
+    monkeypatch.setattr(
+        doctor, "_version", lambda name: None if name == "torch" else installed(name)
+    )
+    fields = doctor.report()
+    nothing = "nothing: torch is not installed"
+    assert fields["latentgrid_fitted_by"] == fields["others_fitted_by"] == nothing
+    assert str(fields["decoded_by"]).endswith(")")
+
+
 def test_the_text_has_one_line_per_field() -> None:
     fields = doctor.report()
     lines = doctor.as_text(fields).splitlines()

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inrcodec import kernels
-from inrcodec.errors import SignalError
+from inrcodec.errors import ConfigError, SignalError
 from inrcodec.kernels import Quantizer, Rounding
 from inrcodec.quantize import dequantize, relaxed, step_size
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.clock import Clock
+from inrcodec.representations.coordinate.fit_run import NetworkRun
 from inrcodec.representations.coordinate.network import Network
 from inrcodec.representations.coordinate.points import FitData, batches
 from inrcodec.representations.coordinate.recipe import Base, Recipe
@@ -33,7 +33,6 @@ from inrcodec.representations.process import FREED_MEMORY_KEPT
 __all__ = ["Fitted", "fit_network"]
 
 _EVALUATION_POINTS = 1 << 16
-_PART_POINTS = 1 << 13
 _MAX_ROLLBACKS = 8
 _CHECKS = 24
 _WHOLE_ZONE = 0.5  # what is rounded to its anchor, in steps
@@ -78,19 +77,22 @@ def fit_network(
     """Fit a network to points, from `start`, else from `base`, else from chance.
 
     With a base, which is of the same network, its steps are kept, and symbols may be coded as
-    differences to its. Raises SignalError if no state is finite.
+    differences to its. Raises SignalError if no state is finite, ConfigError if a GPU is too small.
     """
     fitter = _Fitter(network, data, goal, recipe=recipe, start=start, base=base)
     clock = Clock(budget)
     overflow = np.errstate(over="ignore", invalid="ignore")  # what overflows is rolled back
-    with overflow, FREED_MEMORY_KEPT:
-        if start is not None:
-            fitter.keep(hard=True)  # where it begins is as good a result as any
-        _run(fitter, clock, budget, watch)
-        return fitter.result(clock.iterations)
+    try:
+        with overflow, FREED_MEMORY_KEPT:
+            if start is not None:
+                fitter.keep(hard=True)  # where it begins is as good a result as any
+            _iterate(fitter, clock, budget, watch)
+            return fitter.result(clock.iterations)
+    except torch.OutOfMemoryError as error:
+        raise ConfigError("the GPU has too little memory for this fit") from error
 
 
-def _run(fitter: _Fitter, clock: Clock, budget: Budget, watch: Watch | None) -> None:
+def _iterate(fitter: _Fitter, clock: Clock, budget: Budget, watch: Watch | None) -> None:
     next_check = 0.0
     while clock.fraction < 1.0 and not budget.cancelled:
         if not fitter.step(clock.fraction) and not fitter.roll_back():
@@ -139,7 +141,7 @@ class _Fitter:
         self._recent_mse = 0.0
         self._batches = batches(data.n_points, self._batch_points(), self._random)
         self._probe = self._probe_points()
-        self._device = "cuda" if kernels.gpu_is_asked_for() else "cpu"
+        self._run = NetworkRun(network, data, self._values.weights)
         if self._resumed and recipe.soft == "free":
             self._scale_steps()
 
@@ -188,12 +190,12 @@ class _Fitter:
             self._harden()
         quantizer = self._quantizer(hard=self.is_hard(fraction))
         bits, slopes = self._bits(self._values.write(quantizer), quantizer.rounding)
-        mse, gradient = self._descend(next(self._batches))
+        mse, gradient = self._run.descent(next(self._batches))
         if not math.isfinite(mse + self._price.per_bit * bits):
             return False
         rate = self._rate(fraction)
         slopes *= self._price.per_bit
-        sums = self._values.move([gradient], quantizer, slopes=slopes, rate=rate)
+        sums = self._values.move(gradient, quantizer, slopes=slopes, rate=rate)
         if not np.isfinite(sums[:, 1]).all():
             return False
         self._move_steps(sums[:, 0], quantizer, rate)
@@ -212,24 +214,6 @@ class _Fitter:
             share = self._recipe.warm_rate
         cosine = 0.5 * (1.0 + math.cos(math.pi * fraction)) + 1e-3
         return cosine * self._slowdown * share
-
-    def _descend(self, points: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
-        """The mean square error at these points, and its gradient by the weights."""
-        coords, targets = self._data.at(points)
-        arrays = self._values.weights, coords, targets
-        mse, gradient = self._network.descent(*map(self._at_home, arrays))
-        return mse, gradient.cpu().numpy()
-
-    def _error(self, points: NDArray[np.int64]) -> float:
-        """The mean square error at these points, with the weights as written."""
-        coords, targets = self._data.at(points)
-        outputs = self._network.apply(*map(self._at_home, (self._values.weights, coords)))
-        errors = outputs.cpu().numpy() - targets
-        return float(np.vdot(errors, errors)) / errors.size
-
-    def _at_home(self, array: NDArray[np.float32]) -> Tensor:
-        """The array where the network is run: itself, or a copy on a GPU."""
-        return torch.from_numpy(array).to(self._device)
 
     def _move_steps(self, slopes: NDArray[np.float64], quantizer: Quantizer, rate: float) -> None:
         """A step of Adam of log2 of the steps, given the `slopes` by the steps."""
@@ -311,10 +295,7 @@ class _Fitter:
     def _measure(self, *, hard: bool) -> _Snapshot:
         quantizer = self._quantizer(hard=hard)
         bits, _ = self._bits(self._values.write(quantizer), quantizer.rounding)
-        parts = range(0, len(self._probe), _PART_POINTS)
-        points = [self._probe[at : at + _PART_POINTS] for at in parts]
-        errors = [self._error(part) * len(part) for part in points]
-        mse = sum(errors) / len(self._probe)
+        mse = self._run.error(self._probe)
         return self._snapshot(self._price.cost(mse, bits))
 
     def _snapshot(self, cost: float = math.inf) -> _Snapshot:

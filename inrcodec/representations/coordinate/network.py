@@ -1,8 +1,8 @@
 """What a coordinate network is: a few integers that shape it, named tensors, and one formula.
 
 A family subclasses `Network` as a frozen dataclass whose fields are all made by `shape_field`; the
-fields, in order but those per axis last, are what a stream stores of it. The formula is written
-over the array API, so that torch fits it and numpy renders it.
+fields, in order but those per axis last, are what a stream stores of it. The formula, and what is
+off with its gradient, are calls of `kernels`, for numpy's arrays and torch's.
 """
 
 from __future__ import annotations

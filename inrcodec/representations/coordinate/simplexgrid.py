@@ -1,8 +1,9 @@
 """Multiresolution grid interpolated on simplices: n + 1 vertices at a point of n axes, not 2^n.
 
-Choose it for three axes and more, where `hashgrid` takes two to three times the work for each
-point. Cells are cut along their diagonals, or the whole lattice is skewed, which makes the
-simplices nearly regular for the same scale and sqrt(n + 1) times the vertices.
+To compare: a point takes less work than in `hashgrid`, with three axes about three quarters of the
+time, but a fit takes longer to the same quality (docs/results.md, Grids). Cells are cut along their
+diagonals, or the whole lattice is skewed, which makes the simplices nearly regular for the same
+scale and sqrt(n + 1) times the vertices.
 Source: Wen & Yang 2023, simplex-based encoding; the cut cells are those of Kuhn 1960.
 """
 

@@ -61,7 +61,7 @@ class Values:
 
     def move(
         self,
-        gradients: Sequence[NDArray[np.float32]],
+        gradient: NDArray[np.float32],
         quantizer: Quantizer,
         *,
         slopes: NDArray[np.float64],
@@ -71,7 +71,7 @@ class Values:
         self._count += 1
         adam = AdamStep(rate, _BETA1, self._beta2, _EPSILON, self._count)
         state = (self.units, *self._moments)
-        return quantize_step(gradients, state, quantizer, slopes=slopes, adam=adam, base=self._base)
+        return quantize_step(gradient, state, quantizer, slopes=slopes, adam=adam, base=self._base)
 
     def scaled(
         self, steps: Sequence[float], zone: float, anchored: Sequence[bool]
