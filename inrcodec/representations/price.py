@@ -16,16 +16,20 @@ _MOVE = 0.1  # of its logarithm, each time
 _MOVE_OF_ALL = 4.0  # in the whole of a short fit
 _SMOOTHING = 0.1
 _HELD_TOLERANCE = 0.005
+_NEAR = 0.3  # in its logarithm, of what is held
+_MOST_FAR = 100.0
 
 
 class Price:
     """The price `per_bit`, on the scale of the targets, that a fit pays.
 
     `mse_scale` turns the MSE of the targets into that of the [0, 1] scale; `first` is the lambda to
-    begin with. Of a fit whose bits and error both fall until its end, neither tells where it will
-    end: `patience` is how far off, in its logarithm, what is held may be at the beginning without
-    a move; it shrinks to 0 at half of the fit. `pace`: how far the price's logarithm can move in
-    the whole of a fit that looks at it seldom. It does not move before the fraction `since`.
+    begin with. `pace`: how far the price's logarithm can move in the whole of a fit that looks at
+    it seldom. It moves between the fractions `since` and `until` alone. `promise`: by how much the
+    logarithm of the error falls from the beginning to the end of a fit at one price; of it
+    (1 - fraction)^3 is still to come. `smoothing`: what the newest error counts. `begins`: a fit
+    that does is judged by bits and error together, where it is not far off; what it misses is for
+    the next one to correct.
     """
 
     def __init__(
@@ -35,14 +39,18 @@ class Price:
         mse_scale: float,
         n_points: int,
         first: float,
-        patience: float = 0.0,
         pace: float = _MOVE_OF_ALL,
         since: float = _FROM,
+        until: float = 1.0,
+        promise: float = 0.0,
+        smoothing: float = _SMOOTHING,
+        begins: bool = False,
     ) -> None:
         self._hold = goal.hold
         self._scale = mse_scale * n_points
         self._held = goal.held * 8.0 if goal.hold == "bytes" else goal.held / mse_scale
-        self._patience, self._pace, self._since = patience, pace, since
+        self._pace, self._since, self._until = pace, since, until
+        self._promise, self._smoothing, self._begins = promise, smoothing, begins
         self._mse: float | None = None
         self._fraction = 0.0
         self._first = self.per_bit = first / self._scale
@@ -60,16 +68,16 @@ class Price:
     def follow(self, mse: float, bits: float, fraction: float) -> None:
         """Raise the price while the bits are too many, or the error too small."""
         passed, self._fraction = fraction - self._fraction, fraction
-        if self._hold == "lam" or fraction < self._since:
+        if self._hold == "lam" or not self._since <= fraction <= self._until:
             return
-        self._mse = mse if self._mse is None else self._mse + _SMOOTHING * (mse - self._mse)
+        self._mse = mse if self._mse is None else self._mse + self._smoothing * (mse - self._mse)
         if self._hold == "bytes":
             off = bits / (self._held * _MARGIN)
         else:
-            off = self._held / max(self._mse, 1e-30)
+            to_come = self._promise * (1.0 - fraction) ** 3
+            off = self._held / max(self._mse * math.exp(-to_come), 1e-30)
         far = math.log(max(off, 1e-9))
-        ignored = self._patience * max(1.0 - 2.0 * fraction, 0.0)
-        move = _GAIN * passed * math.copysign(max(abs(far) - ignored, 0.0), far)
+        move = _GAIN * passed * far
         most = max(_MOVE, self._pace * passed)
         price = self.per_bit * math.exp(min(max(move, -most), most))
         self.per_bit = min(max(price, self._first / _RANGE), self._first * _RANGE)
@@ -80,4 +88,6 @@ class Price:
             return mse + self.per_bit * bits
         held, rest = (bits, mse) if self._hold == "bytes" else (mse, bits)
         over = abs(math.log(max(held, 1e-30) / self._held))
+        if self._begins:  # half the bits are about twice the error
+            return held * rest * math.exp(min((over / _NEAR) ** 2, _MOST_FAR))
         return max(over - _HELD_TOLERANCE, 0.0) * 1e3 * rest + rest

@@ -32,7 +32,6 @@ from inrcodec.representations.latentgrid.fit_target import Target
 from inrcodec.representations.latentgrid.fit_tile import TileFit, TileState
 from inrcodec.representations.latentgrid.pack import LatentModel, LatentTile
 from inrcodec.representations.latentgrid.schedule import (
-    LAMBDA_FALLS_UNTIL,
     Moment,
     lambda_factor,
     moment_of,
@@ -51,7 +50,9 @@ _HASTY_SIZE: Final = MACS.index(1000)
 _HASTY_ITERATIONS, _HASTY_PIXELS = 1000, 1 << 21  # fewer of the first, and more of the second
 _HEADER_BITS: Final = 8 * 60  # what a file has beside its tiles
 _SEEDS: Final = 1 << 20  # between those of trials
-_PATIENCE: Final = 0.8  # of the logarithm of bits or error
+_PRICE_FROM, _PRICE_UNTIL = 0.06, 0.75  # after that, latents hardly follow a price
+_PROMISE: Final = 1.2  # of the logarithm of the error
+_SMOOTHING: Final = 0.5
 _PACE: Final = 10.0
 _LEAST_SLOWDOWN: Final = 2.0**-8
 _PROBES: Final = {"cpu": 2, "cuda": 4}  # of which the last is as quick as all that follow
@@ -164,9 +165,12 @@ class _ImageFit:
             mse_scale=1.0,
             n_points=self._n_pixels,
             first=first,
-            patience=0.0 if self._resumed else _PATIENCE,
             pace=_PACE,
-            since=0.1 if self._resumed else LAMBDA_FALLS_UNTIL,
+            since=_PRICE_FROM,
+            until=1.0 if self._resumed else _PRICE_UNTIL,
+            promise=0.0 if self._resumed else _PROMISE,
+            smoothing=_SMOOTHING,
+            begins=not self._resumed,
         )
         self._best: tuple[Measured, list[TileState]] | None = None
         self._safe = [fit.state() for fit in self._fits]

@@ -30,10 +30,9 @@ _HARD_RATE: Final = 1e-4
 _NOISY_FROM: Final = 0.02
 _HARD_FROM: Final = 0.95
 _TRIED: Final = 0.3  # how far a trial goes, of a whole fit
-_RESUMED_SHARE: Final = 0.3
+_RESUMED_SHARE: Final = 0.05
 _TEMPERATURES: Final = (0.35, 0.08)
 _NOISES: Final = (0.22, 0.15)
-_RESUMED_FROM: Final = 0.85  # where in the schedule of softness a fit goes on
 _MOST_FACTOR: Final = 4.0
 _PLAIN_LAMBDA: Final = 0.02  # one that is as high as this does not fall
 
@@ -62,8 +61,8 @@ def moment_of(fraction: float, *, resumed: bool) -> Moment:
     part = fraction / _HARD_FROM
     rate = _RATE * _cosine(part, _LEAST_RATE / _RATE)
     if resumed:
-        rate *= _RESUMED_SHARE
-        part = _RESUMED_FROM + (1.0 - _RESUMED_FROM) * part
+        rate *= _RESUMED_SHARE  # more would undo what has been found, in as few iterations
+        part = 1.0
     temperature = _TEMPERATURES[0] + (_TEMPERATURES[1] - _TEMPERATURES[0]) * part
     noise = _NOISES[0] + (_NOISES[1] - _NOISES[0]) * part
     weighing: Weighing = "rounded" if resumed else "noisy"
