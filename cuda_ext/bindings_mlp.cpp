@@ -33,7 +33,7 @@ void forward(const Input& x, const Input& parameters, const Network& network, co
     mlp_forward(mlp, call, n_threads);
 }
 
-// With its own input checks; `given` is the gradient or the targets.
+// Of a call on the way back; `given` is the gradient or the targets.
 MlpCall check_back(const Mlp& mlp, const Array& given, const Input& x, const Input& parameters,
                    const Output& parameters_gradient) {
     const Array points = describe("x", x), values = describe("parameters", parameters);

@@ -15,9 +15,8 @@ __all__ = ["check_alike", "check_arrays", "plain", "runs_natively"]
 def check_arrays(op: str, **arrays: Any) -> None:
     """Raise ConfigError unless all are floats, of one library, and on one device."""
     given = list(arrays.values())
-    if len({isinstance(array, np.ndarray) for array in given}) > 1 or not hasattr(
-        given[0], "dtype"
-    ):
+    libraries = {isinstance(array, np.ndarray) for array in given}
+    if len(libraries) > 1 or not all(hasattr(array, "dtype") for array in given):
         kinds = " and ".join(type(array).__name__ for array in given)
         raise ConfigError(f"{op}: arrays must be numpy's or torch's, all alike, got {kinds}")
     for name, array in arrays.items():

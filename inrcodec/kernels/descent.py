@@ -68,7 +68,7 @@ def mlp_descent(
     """How far a network at `x` [n, inputs] is off `targets` [n, outputs]: the mean square.
 
     And its gradient by the `parameters` [shape.n_parameters], which are as `Perceptron.runs` joins
-    them. float32 on the CPU runs natively where that is built, on a GPU the grid. Raises
+    them. float32 on the CPU runs natively where that is built, all else on the reference. Raises
     ConfigError for other shapes, other than floats, or no points.
     """
     check_alike("mlp_descent", x=x, targets=targets, parameters=parameters)
@@ -89,7 +89,8 @@ def grid_mlp_descent(
 ) -> tuple[float, Array]:
     """As `mlp_descent`, of a network of a grid's features at `coords` [n, n_dims].
 
-    The gradient is that of `values` [shape.n_values]: the table, then the parameters.
+    The gradient is that of `values` [shape.n_values]: the table, then the parameters. On a GPU the
+    grid runs natively.
     """
     check_alike("grid_mlp_descent", coords=coords, targets=targets, values=values)
     _check(coords, "coords", (len(coords), shape.grid.n_dims))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from inrcodec.kernels import dispatch, native, torch_gpu_moves, torch_latent
+from inrcodec.kernels.arguments import plain
 from inrcodec.kernels.pyramid import LatentShape, Softness
 
 __all__ = ["latent_cost", "latent_pixels", "soft_latents"]
@@ -64,7 +65,7 @@ def soft_latents(units: Tensor, noise: Tensor, softness: Softness | Tensor) -> T
 
 def _cost(latents: Tensor, weights: Tensor, *fields: int) -> tuple[Tensor, Tensor, Tensor]:
     """Bits [1], and with them the gradients: both take the same way through the context model."""
-    shape, inputs = _known_shape(*fields), (_plain(latents), _plain(weights))
+    shape, inputs = _known_shape(*fields), (plain(latents), plain(weights))
     bits, *out = _empty_cost(latents, weights)
     if latents.is_cuda:
         options = (*native.native_shape(shape), *out, bits)
@@ -77,7 +78,7 @@ def _cost(latents: Tensor, weights: Tensor, *fields: int) -> tuple[Tensor, Tenso
 
 def _pixels(latents: Tensor, weights: Tensor, *fields: int) -> tuple[Tensor, Tensor]:
     """Pixels, and the upsampled latents and inputs of the tail that the way back needs."""
-    shape, inputs = _known_shape(*fields), (_plain(latents), _plain(weights))
+    shape, inputs = _known_shape(*fields), (plain(latents), plain(weights))
     pixels, kept = _empty_pixels(latents, weights, *fields)
     if latents.is_cuda:
         options = (*native.native_shape(shape), kept, pixels)
@@ -91,7 +92,7 @@ def _pixels_gradients(
     gradient: Tensor, latents: Tensor, weights: Tensor, kept: Tensor, *fields: int
 ) -> tuple[Tensor, Tensor]:
     shape = _known_shape(*fields)
-    inputs = _plain(gradient), _plain(latents), _plain(weights)
+    inputs = plain(gradient), plain(latents), plain(weights)
     out = torch.empty_like(inputs[1]), torch.empty_like(inputs[2])
     if latents.is_cuda:
         scratch = _on_gpu("latent_pixels_scratch", shape, latents)
@@ -106,7 +107,7 @@ def _soft(
     units: Tensor, noise: Tensor, scalars: Tensor | None, *softness: float
 ) -> tuple[Tensor, Tensor]:
     """Soft latents and their slopes; on a GPU softness is read from `scalars`."""
-    inputs = _plain(units), _plain(noise)
+    inputs = plain(units), plain(noise)
     out = torch.empty_like(inputs[0]), torch.empty_like(inputs[0])
     if units.is_cuda:
         native.queue_on_gpu("soft_latents", units, *inputs, scalars, *out)
@@ -218,10 +219,6 @@ def _on_gpu(what: str, shape: LatentShape, like: Tensor) -> Tensor:
 
 def _joined(weights: Iterable[Tensor]) -> Tensor:
     return torch.cat([weight.reshape(-1) for weight in weights])
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().contiguous()
 
 
 def _is_native(*tensors: Tensor) -> bool:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels.arguments import plain
 from inrcodec.kernels.geometry import GridGeometry
 
 __all__ = ["grid_encode", "table_gradient"]
@@ -100,22 +101,22 @@ def _run_native(
     *,
     direction: Tensor | None,
 ) -> Tensor:
-    plain = tuple(_plain(tensor) for tensor in inputs)
-    way = None if direction is None else _plain(direction)
+    arrays = tuple(_aligned(tensor) for tensor in inputs)
+    way = None if direction is None else _aligned(direction)
     if out.device.type == "cpu":
-        native.call_on_cpu(name, plain, geometry, out, direction=way)
+        native.call_on_cpu(name, arrays, geometry, out, direction=way)
         return out
     scratch = None
     if name == "grid_encode_table_gradient" and torch.are_deterministic_algorithms_enabled():
         scratch = out.new_empty(out.numel() + 1, dtype=torch.int64)
-    native.call_on_gpu(name, plain, geometry, out, direction=way, scratch=scratch)
+    native.call_on_gpu(name, arrays, geometry, out, direction=way, scratch=scratch)
     return out
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    """The tensor, contiguous and, as a GPU wants rows, aligned to 16 bytes."""
-    plain = tensor.detach().contiguous()
-    return plain.clone() if plain.data_ptr() % 16 and plain.device.type == "cuda" else plain
+def _aligned(tensor: Tensor) -> Tensor:
+    """The tensor, plain and, as a GPU wants rows, aligned to 16 bytes."""
+    array: Tensor = plain(tensor)
+    return array.clone() if array.data_ptr() % 16 and array.device.type == "cuda" else array
 
 
 # The shapes of the results, also for tensors without data.

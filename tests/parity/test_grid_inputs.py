@@ -107,10 +107,9 @@ def test_floats_of_other_sizes_are_taken(convert: Convert, dtype: Any) -> None:
     np.testing.assert_allclose(features, wide, atol=20 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("convert", ["native-torch", "torch-torch", "cuda"], indirect=True)
 def test_what_is_outside_has_no_gradient_and_nan_spoils_no_other_point(convert: Convert) -> None:
     coords = convert(coords_of())
-    if not isinstance(coords, torch.Tensor):
-        pytest.skip("gradients are of tensors")
     table = convert(table_of()).requires_grad_()
     coords[3, 0], coords[5, 1] = -1.0, math.nan
     coords.requires_grad_()
@@ -162,3 +161,5 @@ def test_networks_refuse_what_is_not_alike(convert: Convert) -> None:
         kernels.mlp_descent(*map(convert, arrays), shape)
     with pytest.raises(ConfigError, match="numpy's or torch's, all alike, got list"):
         kernels.mlp([[0.0, 0.0]], [weights[0]], None, "relu")  # type: ignore[type-var]
+    with pytest.raises(ConfigError, match=r"all alike, got .* and list"):
+        kernels.mlp(convert(x), [[[1.0, 1.0]]], None, "relu")  # type: ignore[list-item]

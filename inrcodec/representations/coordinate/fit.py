@@ -139,7 +139,9 @@ class _Fitter:
         self._best = self._safe = self._snapshot()
         self._slowdown, self._rollbacks, self._n_steps = 1.0, 0, 0
         self._recent_mse = 0.0
-        self._batches = batches(data.n_points, self._batch_points(), self._random)
+        self._batches = batches(
+            data.n_points, recipe.points_of_batch(sum(self._sizes)), self._random
+        )
         self._probe = self._probe_points()
         self._run = NetworkRun(network, data, self._values.weights)
         if self._resumed and recipe.soft == "free":
@@ -168,9 +170,6 @@ class _Fitter:
 
     def _new_step_adam(self) -> torch.optim.Adam:
         return torch.optim.Adam([self._log2_steps], betas=(0.9, self._recipe.beta2), eps=1e-15)
-
-    def _batch_points(self) -> int:
-        return self._recipe.points_of_batch(sum(self._sizes))
 
     def _probe_points(self) -> NDArray[np.int64]:
         n_points = self._data.n_points

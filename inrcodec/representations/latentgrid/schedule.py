@@ -11,7 +11,6 @@ from typing import Final, Literal, NamedTuple
 
 __all__ = [
     "GAIN",
-    "LAMBDA_FALLS_UNTIL",
     "Moment",
     "Weighing",
     "lambda_factor",
@@ -22,7 +21,7 @@ __all__ = [
 GAIN: Final = 16.0
 """Latents over the parameters of which they are rounded."""
 
-LAMBDA_FALLS_UNTIL: Final = 0.4
+_LAMBDA_FALLS_UNTIL: Final = 0.4
 """The fraction of a fit up to which its lambda falls to that of its goal."""
 
 _RATE, _LEAST_RATE = 1e-2, 1e-5
@@ -79,7 +78,7 @@ def lambda_factor(fraction: float, lam: float) -> float:
     after 2,000 iterations of half a megapixel.
     """
     most = min(max(math.sqrt(_PLAIN_LAMBDA / lam), 1.0), _MOST_FACTOR) if lam > 0.0 else 1.0
-    return float(most ** max(1.0 - fraction / LAMBDA_FALLS_UNTIL, 0.0))
+    return float(most ** max(1.0 - fraction / _LAMBDA_FALLS_UNTIL, 0.0))
 
 
 def trial_moment(part: float) -> Moment:
