@@ -54,11 +54,17 @@ struct Cell {
     }
 };
 
+// How the threads of a point share its corners: in each of kSlots turns, thread `lane` of kLanes takes
+// corner_of(slot, lane), or none if that is negative. The two of a turn lie side by side along axis
+// 0 where there are such.
+
 // The lowest corner of a cell alone.
 template <int N>
 struct Vertex : Cell<N> {
     using Cell<N>::Cell;
-    static constexpr int kCorners = 1;
+    static constexpr int kCorners = 1, kLanes = 1, kSlots = 1;
+
+    __device__ int corner_of(int, int) const { return 0; }
 
     __device__ uint32_t row(int, const GridLevel& level) const {
         return this->row_at(level, [](int) { return 0; });
@@ -73,8 +79,10 @@ struct Vertex : Cell<N> {
 template <int N, bool kSmooth>
 struct AnyCube : Cell<N> {
     using Cell<N>::D;
-    static constexpr int kCorners = 1 << D;
+    static constexpr int kCorners = 1 << D, kLanes = 2, kSlots = kCorners / 2;
     using Cell<N>::Cell;
+
+    __device__ int corner_of(int slot, int lane) const { return 2 * slot + lane; }
 
     __device__ uint32_t row(int corner, const GridLevel& level) const {
         return this->row_at(level, [corner](int d) { return (corner >> d) & 1; });
@@ -125,7 +133,7 @@ using SmoothCube = AnyCube<N, true>;
 template <int N>
 struct Simplex : Cell<N> {
     using Cell<N>::D;
-    static constexpr int kCorners = D + 1;
+    static constexpr int kCorners = D + 1, kLanes = 2, kSlots = (kCorners + 1) / 2;
 
     __device__ Simplex(const float* x, const GridLevel& level, float skew)
         : Cell<N>(x, level, skew) {
@@ -137,6 +145,14 @@ struct Simplex : Cell<N> {
                 if (other > d) rank[d] += f > mine;
             }
         }
+    }
+
+    // First the corners before and after the step along axis 0.
+    __device__ int corner_of(int slot, int lane) const {
+        if (slot == 0) return rank[0] + lane;
+        const int other = 2 * (slot - 1) + lane;
+        if (other >= D - 1) return -1;
+        return other < rank[0] ? other : other + 2;
     }
 
     __device__ uint32_t row(int corner, const GridLevel& level) const {

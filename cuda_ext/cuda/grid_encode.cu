@@ -5,7 +5,7 @@
 // that launches can be captured in a CUDA graph.
 #include "../common/grid_encode.h"
 #include "grid_cells.h"
-#include "grid_rows.h"
+#include "grid_tile.h"
 #include "launch.h"
 
 namespace inrcodec {
@@ -20,30 +20,82 @@ __device__ int64_t point_of_thread() {
 
 template <class Place, int F>
 __global__ void forward(const Grid grid, const GridCall call) {
-    const int64_t i = point_of_thread();
-    if (i >= call.n_points) return;
-    const GridLevel& level = grid.levels[blockIdx.y];
-    const Place cell(call.coords + i * Place::D, level, grid.skew);
-    Row<F> sums = {};
-    for (int corner = 0; corner < Place::kCorners; ++corner) {
-        const int64_t number = int64_t{level.offset} + cell.row(corner, level);
-        const Row<F> values = load_row<F>(call.table, number, call.values);
-        const float w = cell.weight(corner);
-        for (int f = 0; f < F; ++f) sums.at[f] += w * values.at[f];
-    }
-    store_row<F>(call.out, i * grid.n_levels + blockIdx.y, call.values, sums);
+    INRCODEC_SHARED(shared);
+    const Tile<Place, F> tile(grid, call, 0);
+    with_values(call.values, [&](auto kind) {
+        using T = decltype(kind);
+        for (int l = 0; l < tile.n_levels; ++l) {
+            const GridLevel& level = grid.levels[tile.first_level + l];
+            const Place cell(tile.x, level, grid.skew);
+            Row<F> sums = {};
+            for (int slot = 0; slot < Place::kSlots; ++slot) {
+                const int corner = cell.corner_of(slot, tile.lane);
+                if (corner < 0) continue;
+                const Row<F> values =
+                    row_of<T, F>(call.table, level.offset + cell.row(corner, level));
+                const float w = cell.weight(corner);
+                for (int f = 0; f < F; ++f) sums.at[f] += w * values.at[f];
+            }
+            for (int f = 0; f < F; ++f) {
+                const float sum = sum_of_lanes<Place::kLanes>(sums.at[f]);
+                if (tile.lane == 0) shared[tile.row * kTileStride + l * F + f] = sum;
+            }
+        }
+        __syncthreads();
+        tile.for_each(grid, call, [&](int at, int64_t number) {
+            set_number(reinterpret_cast<T*>(call.out)[number], shared[at]);
+        });
+    });
 }
 
 template <class Place, int F>
-__global__ void table_gradient(const Grid grid, const GridCall call, const Sums sums) {
-    const int64_t i = point_of_thread();
-    if (i >= call.n_points) return;
-    const GridLevel& level = grid.levels[blockIdx.y];
-    const Row<F> g = load_row<F>(call.gradient, i * grid.n_levels + blockIdx.y, call.values);
-    const Place cell(call.coords + i * Place::D, level, grid.skew);
-    for (int corner = 0; corner < Place::kCorners; ++corner) {
-        const int64_t number = int64_t{level.offset} + cell.row(corner, level);
-        add_row<F>(sums, number, cell.weight(corner), g);
+__global__ void table_gradient(const Grid grid, const GridCall call, const Sums sums,
+                               int first_level) {
+    INRCODEC_SHARED(shared);
+    const Tile<Place, F> tile(grid, call, first_level);
+    tile.for_each(grid, call, [&](int at, int64_t number) {
+        shared[at] = load_number(call.gradient, number, call.values);
+    });
+    __syncthreads();
+    for (int l = 0; l < tile.n_levels; ++l) {
+        const GridLevel& level = grid.levels[tile.first_level + l];
+        const Place cell(tile.x, level, grid.skew);
+        Row<F> g = {};
+        for (int f = 0; f < F && tile.is_there; ++f)
+            g.at[f] = shared[tile.row * kTileStride + l * F + f];
+        for (int slot = 0; slot < Place::kSlots; ++slot) {
+            const int corner = cell.corner_of(slot, tile.lane);
+            add_side<Place::kLanes, F>(sums, level.offset + cell.row(corner, level),
+                                       cell.weight(corner), g, corner >= 0);
+        }
+    }
+}
+
+// The sums of a level that fits into what a block shares: there they do not wait for one another.
+template <class Place, int F>
+__global__ void coarse_gradient(const Grid grid, const GridCall call, const Sums sums) {
+    INRCODEC_SHARED(shared);
+    const int l = static_cast<int>(blockIdx.y);
+    const GridLevel& level = grid.levels[l];
+    const int n_threads = static_cast<int>(blockDim.x);
+    const int n_numbers = static_cast<int>(level.size) * F;
+    for (int i = static_cast<int>(threadIdx.x); i < n_numbers; i += n_threads) shared[i] = 0.0f;
+    __syncthreads();
+    const int64_t step = int64_t{gridDim.x} * n_threads;
+    for (int64_t i = point_of_thread(); i < call.n_points; i += step) {
+        const Row<F> g = load_row<F>(call.gradient, i * grid.n_levels + l, call.values);
+        const Place cell(call.coords + i * Place::D, level, grid.skew);
+        for (int corner = 0; corner < Place::kCorners; ++corner) {
+            float* const to = shared + cell.row(corner, level) * F;
+            const float w = cell.weight(corner);
+            for (int f = 0; f < F; ++f) atomicAdd(to + f, w * g.at[f]);
+        }
+    }
+    __syncthreads();
+    for (int r = static_cast<int>(threadIdx.x); r < n_numbers / F; r += n_threads) {
+        Row<F> sum;
+        for (int f = 0; f < F; ++f) sum.at[f] = shared[r * F + f];
+        add_fast<F>(sums.fast + (int64_t{level.offset} + r) * F, 1.0f, sum);
     }
 }
 
@@ -94,7 +146,7 @@ __global__ void forward_along(const Grid grid, const GridCall call) {
             sum.at[0] += way.weight(cell, corner) * value.at[0];
         }
         const int64_t at = (i * grid.n_levels + blockIdx.y) * n_features + f;
-        store_row<1>(call.out, at, call.values, sum);
+        store_number(call.out, at, call.values, sum.at[0]);
     }
 }
 
@@ -170,7 +222,8 @@ using Kernels = const Kernel<Arguments...>[kCornersKinds][kMaxDims][4];
         INRCODEC_ROWS(kernel, Simplex),    \
     }
 Kernels<> kForward = INRCODEC_KERNELS(forward);
-Kernels<Sums> kTableGradient = INRCODEC_KERNELS(table_gradient);
+Kernels<Sums, int> kTableGradient = INRCODEC_KERNELS(table_gradient);
+Kernels<Sums> kCoarseGradient = INRCODEC_KERNELS(coarse_gradient);
 Kernels<> kCoordsGradient = INRCODEC_KERNELS(coords_gradient);
 #undef INRCODEC_KERNELS
 #undef INRCODEC_ROWS
@@ -194,19 +247,80 @@ AlongKernels<> kCoordsGradientAlong = INRCODEC_KERNELS(coords_gradient_along);
 #undef INRCODEC_ROW
 
 template <typename... Arguments>
-void launch(Kernels<Arguments...>& kernels, AlongKernels<Arguments...>& along, const Grid& grid,
-            const GridCall& call, int n_rows, const Launcher& launcher, Arguments... arguments) {
+Kernel<Arguments...> find(Kernels<Arguments...>& kernels, const Grid& grid) {
     int column = 0;
     while (1 << column < grid.n_features) ++column;
-    const int kind = static_cast<int>(grid.corners), axes = grid.n_dims - 1;
-    const Kernel<Arguments...> kernel =
-        call.direction ? along[kind][axes] : kernels[kind][axes][column];
+    return kernels[static_cast<int>(grid.corners)][grid.n_dims - 1][column];
+}
+
+template <typename... Arguments>
+Kernel<Arguments...> find(AlongKernels<Arguments...>& kernels, const Grid& grid) {
+    return kernels[static_cast<int>(grid.corners)][grid.n_dims - 1];
+}
+
+// A thread per point; n_rows block rows.
+template <typename... Arguments>
+void launch_points(const Launcher& launcher, Kernel<Arguments...> kernel, const Grid& grid,
+                   const GridCall& call, int n_rows, Arguments... arguments) {
     const dim3 blocks(blocks_for(call.n_points, kThreads), static_cast<unsigned>(n_rows));
     launcher.run(kernel, blocks, dim3(kThreads), 0, grid, call, arguments...);
 }
 
-void sum_table(const Grid& grid, const GridCall& call, const Launcher& launcher, const Sums& sums) {
-    launch(kTableGradient, kTableGradientAlong, grid, call, grid.n_levels, launcher, sums);
+// A block per tile, of the levels from first_level on.
+template <typename... Arguments>
+void launch_tiles(const Launcher& launcher, Kernel<Arguments...> kernel, const Grid& grid,
+                  const GridCall& call, int first_level, Arguments... arguments) {
+    const bool has_pairs = grid.corners != Corners::kVertex;
+    const int n_numbers = (grid.n_levels - first_level) * grid.n_features;
+    const dim3 blocks(blocks_for(call.n_points, kTilePoints), blocks_for(n_numbers, kTileNumbers));
+    const dim3 threads(has_pairs ? 2 * kTilePoints : kTilePoints);
+    launcher.run(kernel, blocks, threads, kTileBytes, grid, call, arguments...);
+}
+
+constexpr int kCoarseThreads = 1024;
+
+// The coarsest levels that fit into shared memory and have so many terms that they are worth it.
+struct Coarse {
+    int n_levels = 0;
+    size_t n_bytes = 0;
+
+    Coarse(const Grid& grid, const GridCall& call, size_t shared_bytes) {
+        const int64_t n_terms = call.n_points * grid.n_corners();
+        for (; n_levels < grid.n_levels; ++n_levels) {
+            const int64_t size = grid.levels[n_levels].size;
+            const size_t needed = sizeof(float) * static_cast<size_t>(size * grid.n_features);
+            if (needed > shared_bytes || 2 * size * kMultiprocessors > n_terms) return;
+            n_bytes = needed > n_bytes ? needed : n_bytes;
+        }
+    }
+};
+
+void sum_table_fast(const Grid& grid, const GridCall& call, const Launcher& launcher,
+                    const Sums& sums, size_t shared_bytes) {
+    const Coarse coarse(grid, call, shared_bytes);
+    const auto sum_others = [&] {
+        launch_tiles(launcher, find(kTableGradient, grid), grid, call, coarse.n_levels, sums,
+                     coarse.n_levels);
+    };
+    if (coarse.n_levels == 0) return sum_others();
+    const auto sum_coarse = [&](const Launcher& side) {
+        const dim3 blocks(kMultiprocessors, static_cast<unsigned>(coarse.n_levels));
+        side.run(find(kCoarseGradient, grid), blocks, dim3(kCoarseThreads), coarse.n_bytes, grid,
+                 call, sums);
+    };
+    launcher.run_beside(sum_coarse, sum_others);
+}
+
+void sum_table(const Grid& grid, const GridCall& call, const Launcher& launcher, const Sums& sums,
+               size_t shared_bytes) {
+    if (call.direction) {
+        const auto kernel = find(kTableGradientAlong, grid);
+        return launch_points(launcher, kernel, grid, call, grid.n_levels, sums);
+    }
+    if (sums.how == Summing::kFast) {
+        return sum_table_fast(grid, call, launcher, sums, shared_bytes);
+    }
+    launch_tiles(launcher, find(kTableGradient, grid), grid, call, 0, sums, 0);
 }
 
 // The bits that a term may have so that as many as there can be add up to less than 2^62.
@@ -219,7 +333,11 @@ int bits_of_a_term(const Grid& grid, const GridCall& call) {
 }  // namespace
 
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream) {
-    launch(kForward, kForwardAlong, grid, call, grid.n_levels, Launcher(kOp, stream));
+    const Launcher launcher(kOp, stream);
+    if (call.direction) {
+        return launch_points(launcher, find(kForwardAlong, grid), grid, call, grid.n_levels);
+    }
+    launch_tiles(launcher, find(kForward, grid), grid, call, 0);
 }
 
 void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int64_t* scratch,
@@ -231,7 +349,7 @@ void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int
     if (!scratch) {
         const size_t n_bytes = sizeof(float) * static_cast<size_t>(n_values);
         check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
-        return sum_table(grid, call, launcher, sums);
+        return sum_table(grid, call, launcher, sums, most_shared(kOp, stream.device));
     }
     const size_t n_bytes = sizeof(int64_t) * static_cast<size_t>(n_values + 1);
     check_cuda(kOp, cudaMemsetAsync(scratch, 0, n_bytes, handle_of(stream)));
@@ -240,14 +358,17 @@ void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int
     sums.n_bits = bits_of_a_term(grid, call);
     for (const Summing how : {Summing::kLargest, Summing::kWhole}) {
         sums.how = how;
-        sum_table(grid, call, launcher, sums);
+        sum_table(grid, call, launcher, sums, 0);
     }
     launcher.run(round_sums, dim3(blocks_for(n_values, kThreads)), dim3(kThreads), 0, sums,
                  n_values);
 }
 
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {
-    launch(kCoordsGradient, kCoordsGradientAlong, grid, call, 1, Launcher(kOp, stream));
+    const Launcher launcher(kOp, stream);
+    const auto kernel =
+        call.direction ? find(kCoordsGradientAlong, grid) : find(kCoordsGradient, grid);
+    launch_points(launcher, kernel, grid, call, 1);
 }
 
 int cuda_device_count() {

@@ -68,26 +68,29 @@ __device__ void with_values(GridValues values, Use use) {
     }
 }
 
-// Row `number` of F numbers.
-template <int F>
-__device__ Row<F> load_row(const void* rows, int64_t number, GridValues values) {
+// Row `number` of F numbers of T.
+template <class T, int F>
+__device__ Row<F> row_of(const void* rows, int64_t number) {
+    const Packed<T, F> packed = static_cast<const Packed<T, F>*>(rows)[number];
     Row<F> row;
-    with_values(values, [&](auto kind) {
-        using T = decltype(kind);
-        const Packed<T, F> packed = static_cast<const Packed<T, F>*>(rows)[number];
-        for (int f = 0; f < F; ++f) row.at[f] = number_of(packed.at[f]);
-    });
+    for (int f = 0; f < F; ++f) row.at[f] = number_of(packed.at[f]);
     return row;
 }
 
 template <int F>
-__device__ void store_row(void* rows, int64_t number, GridValues values, const Row<F>& row) {
-    with_values(values, [&](auto kind) {
-        using T = decltype(kind);
-        Packed<T, F> packed;
-        for (int f = 0; f < F; ++f) set_number(packed.at[f], row.at[f]);
-        static_cast<Packed<T, F>*>(rows)[number] = packed;
-    });
+__device__ Row<F> load_row(const void* rows, int64_t number, GridValues values) {
+    Row<F> row;
+    with_values(values, [&](auto kind) { row = row_of<decltype(kind), F>(rows, number); });
+    return row;
+}
+
+__device__ float load_number(const void* numbers, int64_t at, GridValues values) {
+    return load_row<1>(numbers, at, values).at[0];
+}
+
+__device__ void store_number(void* numbers, int64_t at, GridValues values, float value) {
+    with_values(values,
+                [&](auto kind) { set_number(static_cast<decltype(kind)*>(numbers)[at], value); });
 }
 
 // --- sums ----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <stdexcept>
 #include <string>
 
@@ -19,6 +20,14 @@
 #endif
 
 namespace inrcodec {
+
+// Of a large GPU, so that results do not depend on which it is; on the host few, so that tests have
+// blocks of several tiles.
+#if defined(INRCODEC_CUDA_ON_HOST)
+constexpr int kMultiprocessors = 1;
+#else
+constexpr int kMultiprocessors = 132;
+#endif
 
 inline void check_cuda(const char* op, cudaError_t error) {
     if (error == cudaSuccess) return;
@@ -49,11 +58,50 @@ inline unsigned blocks_for(int64_t n_items, int n_threads) {
     return static_cast<unsigned>((n_items + n_threads - 1) / n_threads);
 }
 
+// Bytes that a block can share on a GPU.
+inline size_t most_shared(const char* op, int device) {
+    int bytes = 0;
+    check_cuda(op, cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    return static_cast<size_t>(bytes);
+}
+
+// A second stream, for work beside that of a first one; one for each thread and GPU, made once.
+struct SideStream {
+    cudaStream_t stream = nullptr;
+    cudaEvent_t event = nullptr;
+
+    static const SideStream& of(const char* op, int device) {
+        thread_local std::map<int, SideStream> all;
+        SideStream& side = all[device];
+        if (!side.stream) {
+            check_cuda(op, cudaEventCreateWithFlags(&side.event, cudaEventDisableTiming));
+            check_cuda(op, cudaStreamCreateWithFlags(&side.stream, cudaStreamNonBlocking));
+        }
+        return side;
+    }
+
+    // What one stream has queued so far comes before what follows on another.
+    void order(const char* op, cudaStream_t before, cudaStream_t after) const {
+        check_cuda(op, cudaEventRecord(event, before));
+        check_cuda(op, cudaStreamWaitEvent(after, event, 0));
+    }
+};
+
 // Starts kernels of one op on one stream, and checks that CUDA takes them.
 class Launcher {
   public:
     Launcher(const char* op, Stream stream)
-        : op_(op), device_(op, stream.device), stream_(handle_of(stream)) {}
+        : op_(op), device_(op, stream.device), number_(stream.device), stream_(handle_of(stream)) {}
+
+    // Starts kernels by start(launcher), which may run at the same time as those of meanwhile().
+    template <typename Start, typename Meanwhile>
+    void run_beside(Start start, Meanwhile meanwhile) const {
+        const SideStream& side = SideStream::of(op_, number_);
+        side.order(op_, stream_, side.stream);
+        start(Launcher(op_, {number_, reinterpret_cast<uintptr_t>(side.stream)}));
+        meanwhile();
+        side.order(op_, side.stream, stream_);
+    }
 
     template <typename... Parameters, typename... Arguments>
     void run(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
@@ -79,6 +127,7 @@ class Launcher {
 
     const char* op_;
     OnDevice device_;
+    int number_;
     cudaStream_t stream_;
 };
 

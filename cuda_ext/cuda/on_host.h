@@ -35,6 +35,9 @@ inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 using cudaError_t = int;
 using cudaStream_t = void*;
+using cudaEvent_t = void*;
+constexpr unsigned cudaEventDisableTiming = 0, cudaStreamNonBlocking = 0;
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin };
 constexpr cudaError_t cudaSuccess = 0;
 
 inline const char* cudaGetErrorString(cudaError_t) {
@@ -46,11 +49,27 @@ inline cudaError_t cudaGetDevice(int*) {
 inline cudaError_t cudaSetDevice(int) {
     return cudaSuccess;
 }
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+    *value = 48 << 10;
+    return cudaSuccess;
+}
 inline cudaError_t cudaGetDeviceCount(int* count) {
     *count = 0;
     return cudaSuccess;
 }
 inline cudaError_t cudaGetLastError() {
+    return cudaSuccess;
+}
+inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned) {
+    return cudaSuccess;
+}
+inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+    return cudaSuccess;
+}
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned) {
+    return cudaSuccess;
+}
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
     return cudaSuccess;
 }
 inline cudaError_t cudaMemsetAsync(void* at, int value, size_t n_bytes, cudaStream_t) {
@@ -135,4 +154,16 @@ inline void run(dim3 blocks, dim3 threads, size_t shared_bytes, std::function<vo
 inline void __syncthreads() {
     auto& state = inrcodec::on_host::state();
     swapcontext(&state.current->context, &state.scheduler);
+}
+
+// All threads of the block call it together.
+template <typename T>
+inline T __shfl_xor_sync(unsigned, T value, int mask) {
+    static T values[1024];
+    const unsigned thread = threadIdx.x;
+    values[thread] = value;
+    __syncthreads();
+    const T other = values[thread ^ static_cast<unsigned>(mask)];
+    __syncthreads();
+    return other;
 }

@@ -9,14 +9,6 @@ namespace inrcodec {
 
 constexpr int kTile = 128;  // points, and threads of a block
 
-// Of a large GPU, so that results do not depend on which it is; on the host few, so that tests have
-// blocks of several tiles.
-#if defined(INRCODEC_CUDA_ON_HOST)
-constexpr int kMultiprocessors = 1;
-#else
-constexpr int kMultiprocessors = 132;
-#endif
-
 __host__ __device__ constexpr int padded4(int n) {
     return (n + 3) / 4 * 4;
 }

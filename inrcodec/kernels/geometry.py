@@ -29,9 +29,10 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 
@@ -126,6 +127,29 @@ class GridGeometry:
             _check_range("extent", extent, 1, EXTENT_UNIT)
         object.__setattr__(self, "extents", extents)
 
+    @classmethod
+    def of(cls, numbers: Sequence[int]) -> Self:
+        """The geometry whose `numbers` these are."""
+        n_dims, n_levels, n_features, log2_table_size, base, growth, interpolation, *extents = (
+            numbers
+        )
+        options = n_dims, n_levels, n_features, log2_table_size, base, growth / GROWTH_UNIT
+        return cls(*options, get_args(Interpolation)[interpolation], tuple(extents))
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """All that it is, as integers: what an operator of torch is told."""
+        return (
+            self.n_dims,
+            self.n_levels,
+            self.n_features,
+            self.log2_table_size,
+            self.base_resolution,
+            round(self.growth * GROWTH_UNIT),
+            get_args(Interpolation).index(self.interpolation),
+            *self.extents,
+        )
+
     @cached_property
     def levels(self) -> tuple[GridLevel, ...]:
         """The levels, coarsest first."""
@@ -167,7 +191,7 @@ class GridGeometry:
         """The number of table entries of each level."""
         return tuple(level.size for level in self.levels)
 
-    @property
+    @cached_property
     def n_entries(self) -> int:
         """Rows of the table, all levels together."""
         return sum(self.sizes)

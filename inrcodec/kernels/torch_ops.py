@@ -4,13 +4,12 @@ Imported only when a torch tensor comes in. An operator runs native code where t
 takes the tensors (float32, on a CUDA device with tables and features of 16 bits too, whose sums are
 float32), else the reference; a caller sees no difference. On a GPU the gradient of a table is
 summed in no fixed order, but for `torch.use_deterministic_algorithms(True)`. A geometry travels
-through the schema as its fields.
+through the schema as its numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -23,47 +22,44 @@ from inrcodec.kernels.geometry import GridGeometry
 
 __all__ = ["grid_encode", "table_gradient"]
 
-_FIELDS: Final = (
-    "int n_dims, int n_levels, int n_features, int log2_table_size, "
-    "int base_resolution, float growth, str interpolation, int[] extents"
-)
 _ON_GPU: Final = (torch.float32, torch.float16, torch.bfloat16)
 _library: Final = torch.library.Library("inrcodec", "DEF")  # type: ignore[no-untyped-call]
 
 
 def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor:
     """`inrcodec.kernels.grid_encode` for tensors whose shapes are checked; differentiable twice."""
-    features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, None, *astuple(geometry))
+    features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, None, geometry.numbers)
     return features
 
 
 def table_gradient(gradient: Tensor, coords: Tensor, geometry: GridGeometry) -> Tensor:
     """The gradient [n_entries, n_features] of the table, given that of the features."""
-    fields = (None, *astuple(geometry))
-    of_table: Tensor = torch.ops.inrcodec.grid_encode_table_gradient(gradient, coords, *fields)
+    of_gradient = torch.ops.inrcodec.grid_encode_table_gradient
+    of_table: Tensor = of_gradient(gradient, coords, None, geometry.numbers)
     return of_table
 
 
-_known_geometry = lru_cache(maxsize=256)(GridGeometry)
+_known_geometry = lru_cache(maxsize=256)(GridGeometry.of)
 
 
-def _geometry(*fields: Any) -> GridGeometry:
-    *numbers, extents = fields  # torch makes a list of the tuple
-    return _known_geometry(*numbers, tuple(extents))
+def _geometry(grid: Sequence[int]) -> GridGeometry:
+    return _known_geometry(tuple(grid))
 
 
-def _forward(coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any) -> Tensor:
-    geometry = _geometry(*fields)
+def _forward(
+    coords: Tensor, table: Tensor, direction: Tensor | None, grid: Sequence[int]
+) -> Tensor:
+    geometry = _geometry(grid)
     if not _is_native(table, coords, direction):
         return reference.grid_encode(coords, table, geometry, direction=direction)
-    out = _empty_features(coords, table, direction, *fields)
+    out = _empty_features(coords, table, direction, grid)
     return _run_native("grid_encode_forward", (coords, table), geometry, out, direction=direction)
 
 
 def _table_gradient(
-    gradient: Tensor, coords: Tensor, direction: Tensor | None, *fields: Any
+    gradient: Tensor, coords: Tensor, direction: Tensor | None, grid: Sequence[int]
 ) -> Tensor:
-    geometry, inputs = _geometry(*fields), (gradient, coords)
+    geometry, inputs = _geometry(grid), (gradient, coords)
     if not _is_native(gradient, coords, direction):
         return reference.grid_encode_table_gradient(*inputs, geometry, direction=direction)
     shape = (geometry.n_entries, geometry.n_features)
@@ -72,13 +68,13 @@ def _table_gradient(
     return _run_native(name, inputs, geometry, out, direction=direction).to(gradient.dtype)
 
 
-def _coords_gradient(
-    gradient: Tensor, coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
-) -> Tensor:
-    geometry, inputs = _geometry(*fields), (gradient, coords, table)
+def _coords_gradient(gradient: Tensor, coords: Tensor, table: Tensor, *way: Any) -> Tensor:
+    """`way`: the direction or None, and the grid."""
+    direction, grid = way
+    geometry, inputs = _geometry(grid), (gradient, coords, table)
     if not _is_native(table, coords, direction) or gradient.dtype != table.dtype:
         return reference.grid_encode_coords_gradient(*inputs, geometry, direction=direction)
-    out = _empty_coords(*inputs, direction, *fields)
+    out = _empty_coords(*inputs, *way)
     name = "grid_encode_coords_gradient"
     return _run_native(name, inputs, geometry, out, direction=direction)
 
@@ -123,21 +119,19 @@ def _aligned(tensor: Tensor) -> Tensor:
 
 
 def _empty_features(
-    coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
+    coords: Tensor, table: Tensor, direction: Tensor | None, grid: Sequence[int]
 ) -> Tensor:
-    return table.new_empty((coords.shape[0], _geometry(*fields).n_outputs))
+    return table.new_empty((coords.shape[0], _geometry(grid).n_outputs))
 
 
 def _empty_table(
-    gradient: Tensor, coords: Tensor, direction: Tensor | None, *fields: Any
+    gradient: Tensor, coords: Tensor, direction: Tensor | None, grid: Sequence[int]
 ) -> Tensor:
-    geometry = _geometry(*fields)
+    geometry = _geometry(grid)
     return gradient.new_empty((geometry.n_entries, geometry.n_features))
 
 
-def _empty_coords(
-    gradient: Tensor, coords: Tensor, table: Tensor, direction: Tensor | None, *fields: Any
-) -> Tensor:
+def _empty_coords(gradient: Tensor, coords: Tensor, table: Tensor, *way: Any) -> Tensor:
     return torch.empty_like(coords, memory_format=torch.contiguous_format)
 
 
@@ -151,35 +145,34 @@ class _Context(Protocol):
 
     saved_tensors: tuple[Tensor | None, ...]
     needs_input_grad: tuple[bool, ...]
-    fields: tuple[Any, ...]
+    grid: Sequence[int]
 
     def save_for_backward(self, *tensors: Tensor | None) -> None: ...
 
 
 def _remember(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
-    tensors = [value for value in inputs if value is None or isinstance(value, Tensor)]
+    *tensors, ctx.grid = inputs
     ctx.save_for_backward(*tensors)
-    ctx.fields = inputs[len(tensors) :]
 
 
 def _forward_back(ctx: _Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
     coords, table, direction = ctx.saved_tensors
     needs_coords, needs_table, needs_direction, *_ = ctx.needs_input_grad
-    rest, ops = (direction, *ctx.fields), torch.ops.inrcodec
+    rest, ops = (direction, ctx.grid), torch.ops.inrcodec
     of_coords = of_table = of_direction = None
     if needs_coords:
         of_coords = ops.grid_encode_coords_gradient(gradient, coords, table, *rest)
     if needs_table:
         of_table = ops.grid_encode_table_gradient(gradient, coords, *rest)
     if needs_direction:
-        of_direction = ops.grid_encode_coords_gradient(gradient, coords, table, None, *ctx.fields)
-    return of_coords, of_table, of_direction, *(None for _ in ctx.fields)
+        of_direction = ops.grid_encode_coords_gradient(gradient, coords, table, None, ctx.grid)
+    return of_coords, of_table, of_direction, None
 
 
 def _table_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | None, ...]:
     gradient, coords, direction = ctx.saved_tensors
     needs_gradient, needs_coords, needs_direction, *_ = ctx.needs_input_grad
-    rest, ops = (direction, *ctx.fields), torch.ops.inrcodec
+    rest, ops = (direction, ctx.grid), torch.ops.inrcodec
     of_gradient = of_coords = of_direction = None
     if needs_gradient:
         of_gradient = ops.grid_encode(coords, cotangent, *rest)
@@ -187,8 +180,8 @@ def _table_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | Non
         of_coords = ops.grid_encode_coords_gradient(gradient, coords, cotangent, *rest)
     if needs_direction:
         inputs = gradient, coords, cotangent, None
-        of_direction = ops.grid_encode_coords_gradient(*inputs, *ctx.fields)
-    return of_gradient, of_coords, of_direction, *(None for _ in ctx.fields)
+        of_direction = ops.grid_encode_coords_gradient(*inputs, ctx.grid)
+    return of_gradient, of_coords, of_direction, None
 
 
 def _coords_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | None, ...]:
@@ -197,7 +190,7 @@ def _coords_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | No
         message = "second derivatives of a grid by its coordinates have no derivatives here"
         raise NotImplementedError(message)
     needs_gradient, needs_coords, needs_table, *_ = ctx.needs_input_grad
-    rest, ops = (cotangent, *ctx.fields), torch.ops.inrcodec
+    rest, ops = (cotangent, ctx.grid), torch.ops.inrcodec
     of_gradient = of_coords = of_table = None
     if needs_gradient:
         of_gradient = ops.grid_encode(coords, table, *rest)
@@ -205,13 +198,13 @@ def _coords_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | No
         of_coords = ops.grid_encode_coords_gradient(gradient, coords, table, *rest)
     if needs_table:
         of_table = ops.grid_encode_table_gradient(gradient, coords, *rest)
-    return of_gradient, of_coords, of_table, None, *(None for _ in ctx.fields)
+    return of_gradient, of_coords, of_table, None, None
 
 
 def _define(
     name: str, tensors: str, run: Callable[..., Tensor], *, fake: Callable[..., Tensor], back: Any
 ) -> None:
-    schema = f"{name}({tensors}, Tensor? direction, {_FIELDS}) -> Tensor"
+    schema = f"{name}({tensors}, Tensor? direction, int[] grid) -> Tensor"
     _library.define(schema)  # type: ignore[no-untyped-call]
     _library.impl(name, run, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"inrcodec::{name}", fake, lib=_library)

@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
 from types import ModuleType
 from typing import Any
 
@@ -112,7 +111,7 @@ def test_derivatives_along_a_direction_match(
 ) -> None:
     torch = pytest.importorskip("torch")
     geometry = geometry_of(n_dims, n_features, interpolation, extents)
-    ops, fields = torch.ops.inrcodec, astuple(geometry)
+    ops, fields = torch.ops.inrcodec, (geometry.numbers,)
     grid_encode(*map(torch.from_numpy, case(geometry, 1)[:2]), geometry)  # defines the operators
     for n_points in COUNTS:
         coords, table, cotangent = case(geometry, n_points)
@@ -156,7 +155,7 @@ def test_a_grid_is_differentiable_twice(n_dims: int, interpolation: str) -> None
     with pytest.raises(NotImplementedError, match="second derivatives of a grid"):
         again.sum().backward()
     # what is encoded along a direction is differentiable, too
-    ops, fields = torch.ops.inrcodec, astuple(geometry)
+    ops, fields = torch.ops.inrcodec, (geometry.numbers,)
     with torch.no_grad():
         x[0, 0], x[1, 0] = 0.0, 2.0
     v = torch.rand(x.shape, generator=generator, dtype=torch.float64).requires_grad_()
@@ -272,7 +271,7 @@ def test_torch_operators_pass_their_own_checks(choice: Any, interpolation: str) 
     geometry = geometry_of(2, 2, interpolation, (4096, 1000))
     x, t, g = (torch.from_numpy(array) for array in case(geometry, 33))
     x = torch.nan_to_num(x)
-    fields = astuple(geometry)
+    fields = (geometry.numbers,)
     grid_encode(x, t, geometry)
     ops = torch.ops.inrcodec
     x, t, g, v = (tensor.clone().requires_grad_() for tensor in (x, t, g, torch.ones_like(x)))
