@@ -56,6 +56,7 @@ HASH_FACTORS = (1, 2654435761, 805459861, 3674653429)
 MAX_RESOLUTION = 1 << 22
 
 Interpolation = Literal["linear", "smoothstep", "nearest", "kuhn", "simplex"]
+_INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ class GridGeometry:
         finest = self.base_resolution * self.growth ** (self.n_levels - 1)
         if finest > MAX_RESOLUTION:
             raise ConfigError(f"finest resolution {finest:.0f} is not within [1, {MAX_RESOLUTION}]")
-        if self.interpolation not in get_args(Interpolation):
-            allowed = ", ".join(get_args(Interpolation))
+        if self.interpolation not in _INTERPOLATIONS:
+            allowed = ", ".join(_INTERPOLATIONS)
             raise ConfigError(f"interpolation {self.interpolation} is not one of {allowed}")
         self._set_extents()
 
@@ -134,9 +135,9 @@ class GridGeometry:
             numbers
         )
         options = n_dims, n_levels, n_features, log2_table_size, base, growth / GROWTH_UNIT
-        return cls(*options, get_args(Interpolation)[interpolation], tuple(extents))
+        return cls(*options, _INTERPOLATIONS[interpolation], tuple(extents))
 
-    @cached_property
+    @property
     def numbers(self) -> tuple[int, ...]:
         """All that it is, as integers: what an operator of torch is told."""
         return (
@@ -146,7 +147,7 @@ class GridGeometry:
             self.log2_table_size,
             self.base_resolution,
             round(self.growth * GROWTH_UNIT),
-            get_args(Interpolation).index(self.interpolation),
+            _INTERPOLATIONS.index(self.interpolation),
             *self.extents,
         )
 

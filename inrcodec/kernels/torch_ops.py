@@ -73,8 +73,11 @@ def _coords_gradient(gradient: Tensor, coords: Tensor, table: Tensor, *way: Any)
     direction, grid = way
     geometry, inputs = _geometry(grid), (gradient, coords, table)
     if not _is_native(table, coords, direction) or gradient.dtype != table.dtype:
-        return reference.grid_encode_coords_gradient(*inputs, geometry, direction=direction)
-    out = _empty_coords(*inputs, *way)
+        of_coords: Tensor = reference.grid_encode_coords_gradient(
+            *inputs, geometry, direction=direction
+        )
+        return of_coords
+    out: Tensor = _empty_coords(*inputs, *way)
     name = "grid_encode_coords_gradient"
     return _run_native(name, inputs, geometry, out, direction=direction)
 
