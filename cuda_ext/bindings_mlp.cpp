@@ -35,18 +35,26 @@ void forward(const Input& x, const Input& parameters, const Network& network, co
 
 // Of a call on the way back; `given` is the gradient or the targets.
 MlpCall check_back(const Mlp& mlp, const Array& given, const Input& x, const Input& parameters,
-                   const Output& parameters_gradient) {
+                   const Output& parameters_gradient, int device = -1) {
     const Array points = describe("x", x), values = describe("parameters", parameters);
     const Array of_parameters = describe("parameters_gradient", parameters_gradient);
-    check_mlp_inputs(mlp, points, values);
+    check_mlp_inputs(mlp, points, values, device);
     check_mlp_outputs(mlp, given, points);
-    check_array(kMlpOp, of_parameters, values.shape, -1);
+    check_array(kMlpOp, of_parameters, values.shape, device);
     MlpCall call;
     call.n_points = points.shape[0];
     call.x = floats(points);
     call.parameters = floats(values);
     call.parameters_gradient = floats(of_parameters);
     return call;
+}
+
+void set_x_gradient(const Mlp& mlp, const std::optional<Output>& x_gradient, int device,
+                    MlpCall& call) {
+    if (!x_gradient) return;
+    const Array of_x = describe("x_gradient", *x_gradient);
+    check_array(kMlpOp, of_x, {call.n_points, mlp.n_inputs}, device);
+    call.x_gradient = floats(of_x);
 }
 
 void gradients(const Input& gradient, const Input& x, const Input& parameters,
@@ -56,11 +64,7 @@ void gradients(const Input& gradient, const Input& x, const Input& parameters,
     const Array given = describe("gradient", gradient);
     MlpCall call = check_back(mlp, given, x, parameters, parameters_gradient);
     call.gradient = floats(given);
-    if (x_gradient) {
-        const Array of_x = describe("x_gradient", *x_gradient);
-        check_array(kMlpOp, of_x, {call.n_points, mlp.n_inputs}, -1);
-        call.x_gradient = floats(of_x);
-    }
+    set_x_gradient(mlp, x_gradient, -1, call);
     check_threads(kMlpOp, n_threads);
     const nb::gil_scoped_release released;
     mlp_gradients(mlp, call, n_threads);
@@ -86,10 +90,13 @@ struct GridMlp {
 };
 
 GridMlp check_grid_mlp(const Input& coords, const Input& table, const Input& parameters,
-                       const Shape& shape, const Network& network) {
+                       const Shape& shape, const Network& network, int device = -1) {
     const Array points = describe("coords", coords), rows = describe("table", table);
     const Array values = describe("parameters", parameters);
-    if (points.device >= 0) refuse(kGridMlpOp, "arrays must be on the CPU", "a GPU");
+    if (points.device != device) {
+        refuse(kGridMlpOp, "coords must be on device " + std::to_string(device),
+               std::to_string(points.device));
+    }
     const Grid grid = check_inputs(points, rows, shape_of(shape));
     const Mlp mlp = mlp_of(network);
     check_grid_mlp(grid, mlp);
@@ -102,9 +109,23 @@ GridMlp check_grid_mlp(const Input& coords, const Input& table, const Input& par
     return {grid, mlp, call};
 }
 
-float* check_values(const GridMlp& checked, const Array& values) {
-    check_array(kGridMlpOp, values, {checked.call.n_points, checked.mlp.n_outputs}, -1);
+float* check_values(const GridMlp& checked, const Array& values, int device = -1) {
+    check_array(kGridMlpOp, values, {checked.call.n_points, checked.mlp.n_outputs}, device);
     return floats(values);
+}
+
+using Outputs = std::pair<Output, Output>;
+
+// Of what a descent is given and gives.
+void set_descent(GridMlp& checked, const Input& targets, const Outputs& gradients,
+                 int device = -1) {
+    const Array of_table = describe("table_gradient", gradients.first);
+    const Array of_parameters = describe("parameters_gradient", gradients.second);
+    checked.call.targets = check_values(checked, describe("targets", targets), device);
+    check_array(kGridMlpOp, of_table, {checked.grid.n_entries, checked.grid.n_features}, device);
+    check_array(kGridMlpOp, of_parameters, {checked.mlp.n_parameters}, device);
+    checked.call.table_gradient = floats(of_table);
+    checked.call.parameters_gradient = floats(of_parameters);
 }
 
 void forward_of_grid(const Input& coords, const Input& table, const Input& parameters,
@@ -119,19 +140,91 @@ void forward_of_grid(const Input& coords, const Input& table, const Input& param
 // Returns the sum of the squares of what the values are off the targets.
 double descent_of_grid(const Input& coords, const Input& targets, const Input& table,
                        const Input& parameters, const Shape& shape, const Network& network,
-                       const std::pair<Output, Output>& gradients, int n_threads) {
+                       const Outputs& gradients, int n_threads) {
     GridMlp checked = check_grid_mlp(coords, table, parameters, shape, network);
-    const Array of_table = describe("table_gradient", gradients.first);
-    const Array of_parameters = describe("parameters_gradient", gradients.second);
-    checked.call.targets = check_values(checked, describe("targets", targets));
-    check_array(kGridMlpOp, of_table, {checked.grid.n_entries, checked.grid.n_features}, -1);
-    check_array(kGridMlpOp, of_parameters, {checked.mlp.n_parameters}, -1);
-    checked.call.table_gradient = floats(of_table);
-    checked.call.parameters_gradient = floats(of_parameters);
+    set_descent(checked, targets, gradients);
     check_threads(kGridMlpOp, n_threads);
     const nb::gil_scoped_release released;
     return grid_mlp_descent(checked.grid, checked.mlp, checked.call, n_threads);
 }
+
+#if defined(INRCODEC_CUDA)
+int device_of(const char* name, const Input& array) {
+    const int device = describe(name, array).device;
+    if (device < 0) refuse(kMlpOp, name + std::string(" must be on a GPU"), "the CPU");
+    return device;
+}
+
+int64_t scratch_of(const Network& network, int64_t n_points, int device) {
+    return mlp_scratch_cuda(mlp_of(network), n_points, device);
+}
+
+float* check_scratch(const Mlp& mlp, int64_t n_points, const Output& scratch, int device) {
+    const Array array = describe("scratch", scratch);
+    const int64_t n_floats = mlp_scratch_cuda(mlp, n_points, device);
+    if (n_floats == 0) refuse(kMlpOp, "the network must have a kernel on the GPU", "none");
+    check_array(kMlpOp, array, {n_floats}, device);
+    return floats(array);
+}
+
+void forward_cuda(const Input& x, const Input& parameters, const Network& network,
+                  const Output& out, uintptr_t stream) {
+    const int device = device_of("x", x);
+    const Array points = describe("x", x), results = describe("out", out);
+    const Mlp mlp = mlp_of(network);
+    check_mlp_inputs(mlp, points, describe("parameters", parameters), device);
+    check_mlp_outputs(mlp, results, points);
+    if (mlp_scratch_cuda(mlp, points.shape[0], device) == 0)
+        refuse(kMlpOp, "the network must have a kernel on the GPU", "none");
+    MlpCall call;
+    call.n_points = points.shape[0];
+    call.x = floats(points);
+    call.parameters = floats(describe("parameters", parameters));
+    call.out = floats(results);
+    const nb::gil_scoped_release released;
+    mlp_forward_cuda(mlp, call, {device, stream});
+}
+
+void gradients_cuda(const Input& gradient, const Input& x, const Input& parameters,
+                    const Network& network, const Output& parameters_gradient,
+                    const std::optional<Output>& x_gradient, const Output& scratch,
+                    uintptr_t stream) {
+    const int device = device_of("x", x);
+    const Mlp mlp = mlp_of(network);
+    const Array given = describe("gradient", gradient);
+    MlpCall call = check_back(mlp, given, x, parameters, parameters_gradient, device);
+    call.gradient = floats(given);
+    set_x_gradient(mlp, x_gradient, device, call);
+    float* const floats_of_call = check_scratch(mlp, call.n_points, scratch, device);
+    const nb::gil_scoped_release released;
+    mlp_gradients_cuda(mlp, call, floats_of_call, {device, stream});
+}
+
+// `scratch`: the floats of the network, the features, and whole numbers or none.
+void descent_of_grid_cuda(const Input& coords, const Input& targets, const Input& table,
+                          const Input& parameters, const Shape& shape, const Network& network,
+                          const Outputs& gradients,
+                          const std::tuple<Output, Output, std::optional<Output>>& scratch,
+                          uintptr_t stream) {
+    const int device = device_of("coords", coords);
+    GridMlp checked = check_grid_mlp(coords, table, parameters, shape, network, device);
+    set_descent(checked, targets, gradients, device);
+    const int64_t n_points = checked.call.n_points;
+    const Array features = describe("features", std::get<1>(scratch));
+    check_array(kGridMlpOp, features, {n_points, checked.mlp.n_inputs}, device);
+    GridMlpScratch work;
+    work.floats = check_scratch(checked.mlp, n_points, std::get<0>(scratch), device);
+    work.features = floats(features);
+    if (std::get<2>(scratch)) {
+        const Array whole = describe("whole", *std::get<2>(scratch));
+        const int64_t n_values = int64_t{checked.grid.n_entries} * checked.grid.n_features;
+        check_array(kGridMlpOp, whole, {n_values + 1}, device, Type::kInt64);
+        work.whole = static_cast<int64_t*>(whole.data);
+    }
+    const nb::gil_scoped_release released;
+    grid_mlp_descent_cuda(checked.grid, checked.mlp, checked.call, work, {device, stream});
+}
+#endif
 
 }  // namespace
 
@@ -147,6 +240,14 @@ void register_mlp(nb::module_& module) {
                "shape"_a, "network"_a, "out"_a, "n_threads"_a);
     module.def("grid_mlp_descent", &descent_of_grid, "coords"_a, "targets"_a, "table"_a,
                "parameters"_a, "shape"_a, "network"_a, "gradients"_a, "n_threads"_a);
+#if defined(INRCODEC_CUDA)
+    module.def("mlp_scratch_cuda", &scratch_of, "network"_a, "n_points"_a, "device"_a);
+    module.def("mlp_forward_cuda", &forward_cuda, "x"_a, "parameters"_a, "network"_a, "out"_a, "stream"_a);
+    module.def("mlp_gradients_cuda", &gradients_cuda, "gradient"_a, "x"_a, "parameters"_a, "network"_a,
+               "parameters_gradient"_a, "x_gradient"_a.none(), "scratch"_a, "stream"_a);
+    module.def("grid_mlp_descent_cuda", &descent_of_grid_cuda, "coords"_a, "targets"_a, "table"_a,
+               "parameters"_a, "shape"_a, "network"_a, "gradients"_a, "scratch"_a, "stream"_a);
+#endif
 }
 // clang-format on
 

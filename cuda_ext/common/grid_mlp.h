@@ -4,6 +4,7 @@
 
 #include "grid.h"
 #include "mlp.h"
+#include "stream.h"
 
 namespace inrcodec {
 
@@ -26,5 +27,20 @@ void grid_mlp_forward(const Grid& grid, const Mlp& mlp, const GridMlpCall& call,
 // The gradients of the mean square of what the values are off the targets. Returns the sum of
 // squares. The same bits for any number of threads.
 double grid_mlp_descent(const Grid& grid, const Mlp& mlp, const GridMlpCall& call, int n_threads);
+
+#if defined(INRCODEC_CUDA)
+// What a call on a GPU works with: `features` [n_points, inputs], `floats` as many as
+// mlp_scratch_cuda says, the first of which is the sum of squares then, and `whole` as
+// grid_encode_table_gradient_cuda takes it, or null.
+struct GridMlpScratch {
+    float* features = nullptr;
+    float* floats = nullptr;
+    int64_t* whole = nullptr;
+};
+
+// The same on the GPU that holds the arrays, for networks that have a kernel there; queued on a stream.
+void grid_mlp_descent_cuda(const Grid& grid, const Mlp& mlp, const GridMlpCall& call,
+                           const GridMlpScratch& scratch, Stream stream);
+#endif
 
 }  // namespace inrcodec

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "stream.h"
+
 namespace inrcodec {
 
 constexpr int kMaxMlpLayers = 33;
@@ -56,5 +58,17 @@ void mlp_forward(const Mlp& mlp, const MlpCall& call, int n_threads);
 
 // Returns the sum of the squares of what the result is off the targets; 0 without them.
 double mlp_gradients(const Mlp& mlp, const MlpCall& call, int n_threads);
+
+#if defined(INRCODEC_CUDA)
+// Floats that calls on a GPU need; 0: there is no kernel for the network on that GPU. There is one
+// for ReLU networks with layers of up to about 64 values.
+int64_t mlp_scratch_cuda(const Mlp& mlp, int64_t n_points, int device);
+
+// The same on the GPU that holds the arrays, queued on a stream; the same bits each time. They throw
+// std::runtime_error when CUDA refuses. The sum of squares is the first float of the scratch; slopes
+// of x may take the place of x.
+void mlp_forward_cuda(const Mlp& mlp, const MlpCall& call, Stream stream);
+void mlp_gradients_cuda(const Mlp& mlp, const MlpCall& call, float* scratch, Stream stream);
+#endif
 
 }  // namespace inrcodec

@@ -50,15 +50,16 @@ inline Mlp check_mlp(const std::vector<int64_t>& sizes, bool has_bias, Activatio
     return mlp;
 }
 
-inline void check_mlp_inputs(const Mlp& mlp, const Array& x, const Array& parameters) {
+inline void check_mlp_inputs(const Mlp& mlp, const Array& x, const Array& parameters,
+                             int device = -1) {
     if (x.shape.size() != 2) refuse(kMlpOp, "x must have 2 axes", text_of(x.shape));
-    check_array(kMlpOp, x, {x.shape[0], mlp.n_inputs}, -1);
-    check_array(kMlpOp, parameters, {mlp.n_parameters}, -1);
+    check_array(kMlpOp, x, {x.shape[0], mlp.n_inputs}, device);
+    check_array(kMlpOp, parameters, {mlp.n_parameters}, device);
 }
 
 // For `out` and `gradient`: [n_points, n_outputs].
 inline void check_mlp_outputs(const Mlp& mlp, const Array& outputs, const Array& x) {
-    check_array(kMlpOp, outputs, {x.shape[0], mlp.n_outputs}, -1);
+    check_array(kMlpOp, outputs, {x.shape[0], mlp.n_outputs}, x.device);
 }
 
 }  // namespace inrcodec

@@ -5,7 +5,9 @@
 #include "../common/fit_moves.h"
 #include "../common/grid_checks.h"
 #include "../common/grid_encode.h"
+#include "../common/grid_mlp.h"
 #include "../common/latent_fit_checks.h"
+#include "../common/mlp_checks.h"
 #include "../common/soap_checks.h"
 
 namespace {
@@ -54,6 +56,34 @@ void cuda_grid_encode(int64_t op, const char* interpolation, const int64_t* size
     if (op == 0) inrcodec::grid_encode_forward_cuda(grid, call, {0, 0});
     if (op == 1) inrcodec::grid_encode_table_gradient_cuda(grid, call, scratch, {0, 0});
     if (op == 2) inrcodec::grid_encode_coords_gradient_cuda(grid, call, {0, 0});
+}
+
+// `sizes`: the number of points, then those of the network, each layer's; arrays as in an MlpCall. With
+// `out` the values alone. Returns the sum of squares, or -1 if there is no kernel.
+double cuda_mlp(const char* activation, int64_t n_layers, bool has_bias, const int64_t* sizes,
+                const float* x, const float* parameters, const float* gradient,
+                const float* targets, float* out, float* parameters_gradient, float* x_gradient) {
+    const std::vector<int64_t> all(sizes + 1, sizes + n_layers + 2);
+    const inrcodec::Mlp mlp =
+        inrcodec::check_mlp(all, has_bias, inrcodec::check_activation(activation));
+    inrcodec::MlpCall call;
+    call.n_points = sizes[0];
+    call.x = x;
+    call.parameters = parameters;
+    call.gradient = gradient;
+    call.targets = targets;
+    call.slope = mlp.slope_of_mean(call.n_points);
+    call.out = out;
+    call.parameters_gradient = parameters_gradient;
+    call.x_gradient = x_gradient;
+    auto scratch = scratch_of(inrcodec::mlp_scratch_cuda(mlp, call.n_points, 0));
+    if (scratch.empty()) return -1.0;
+    if (out) {
+        inrcodec::mlp_forward_cuda(mlp, call, {0, 0});
+        return 0.0;
+    }
+    inrcodec::mlp_gradients_cuda(mlp, call, scratch.data(), {0, 0});
+    return scratch[0];
 }
 
 int64_t cuda_latent_kept(const int64_t* shape) {

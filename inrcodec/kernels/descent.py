@@ -89,8 +89,8 @@ def grid_mlp_descent(
 ) -> tuple[float, Array]:
     """As `mlp_descent`, of a network of a grid's features at `coords` [n, n_dims].
 
-    The gradient is that of `values` [shape.n_values]: the table, then the parameters. On a GPU the
-    grid runs natively.
+    The gradient is that of `values` [shape.n_values]: the table, then the parameters. On a GPU both
+    run natively if the network has a kernel there, else the grid does.
     """
     check_alike("grid_mlp_descent", coords=coords, targets=targets, values=values)
     _check(coords, "coords", (len(coords), shape.grid.n_dims))
@@ -99,6 +99,9 @@ def grid_mlp_descent(
     _check_any(coords)
     coords, targets, values = plain(coords), plain(targets), plain(values)
     table, parameters = shape.split(values)
+    done = _descent_on_gpu(coords, targets, values, shape)
+    if done is not None:
+        return done
     if not runs_natively(coords, targets, values):
         features = _features(coords, table, shape)
         mean, of_parameters, of_features = _reference_descent(
@@ -111,6 +114,19 @@ def grid_mlp_descent(
     inputs = coords, targets, table, parameters
     squares = native.grid_mlp_descent(inputs, shape, shape.split(out))
     return squares / _size(targets), out
+
+
+def _descent_on_gpu(
+    coords: Any, targets: Any, values: Any, shape: GridPerceptron
+) -> tuple[float, Any] | None:
+    """What native kernels of a GPU give, or None if the arrays or the network are not for them."""
+    if isinstance(coords, np.ndarray):
+        return None
+    from inrcodec.kernels import torch_mlp  # imports torch
+
+    if not torch_mlp.floats_on_gpu(shape.perceptron, coords, values):
+        return None
+    return torch_mlp.grid_descent_on_gpu(coords, targets, values, shape)
 
 
 def _features(coords: Array, table: Array, shape: GridPerceptron) -> Array:

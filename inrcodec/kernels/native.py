@@ -32,6 +32,7 @@ __all__ = [
     "call_on_gpu",
     "decode_latents",
     "grid_mlp_descent",
+    "grid_mlp_descent_on_gpu",
     "grid_mlp_forward",
     "keep_freed_memory",
     "latent_cost",
@@ -41,8 +42,11 @@ __all__ = [
     "latent_pixels_gradients",
     "mlp_descent",
     "mlp_forward",
+    "mlp_forward_on_gpu",
     "mlp_gradients",
+    "mlp_gradients_on_gpu",
     "native_shape",
+    "network_floats_on_gpu",
     "quantize_forward",
     "quantize_step",
     "queue_on_gpu",
@@ -117,6 +121,47 @@ def grid_mlp_descent(
     shapes = shape.grid.shape, _network(shape.perceptron)
     squares: float = _module().grid_mlp_descent(*inputs, *shapes, out, dispatch.threads())
     return squares
+
+
+def network_floats_on_gpu(shape: Perceptron, n_points: int, device: int) -> int:
+    """Floats that a network's kernels on that GPU work with; 0: it has none."""
+    module = _module()
+    if module.cuda_runtime is None:
+        return 0
+    n_floats: int = module.mlp_scratch_cuda(_network(shape), n_points, device)
+    return n_floats
+
+
+def mlp_forward_on_gpu(
+    inputs: tuple[torch.Tensor, torch.Tensor], shape: Perceptron, out: torch.Tensor
+) -> None:
+    """Queue a network that has kernels on a GPU; from x and the joined parameters."""
+    queue_on_gpu("mlp_forward", out, *inputs, _network(shape), out)
+
+
+def mlp_gradients_on_gpu(
+    inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    shape: Perceptron,
+    out: tuple[torch.Tensor, torch.Tensor | None],
+    scratch: torch.Tensor,
+) -> None:
+    """As `mlp_gradients`, queued; `scratch` as `network_floats_on_gpu` says."""
+    queue_on_gpu("mlp_gradients", scratch, *inputs, _network(shape), *out, scratch)
+
+
+def grid_mlp_descent_on_gpu(
+    inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
+    shape: GridPerceptron,
+    out: tuple[torch.Tensor, torch.Tensor],
+    scratch: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None],
+) -> None:
+    """As `grid_mlp_descent`, queued; the sum of squares becomes the first float of the scratch.
+
+    `scratch`: floats as `network_floats_on_gpu` says, features [n, inputs], and int64 [values of
+    the table + 1], with which the table's gradient is summed in whole numbers, or None.
+    """
+    shapes = shape.grid.shape, _network(shape.perceptron)
+    queue_on_gpu("grid_mlp_descent", scratch[0], *inputs, *shapes, out, scratch)
 
 
 def quantize_forward(

@@ -12,11 +12,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from inrcodec.kernels import native, reference
+from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.arguments import plain, runs_natively
-from inrcodec.kernels.perceptron import Activation, Perceptron
+from inrcodec.kernels.perceptron import Activation, GridPerceptron, Perceptron
 
-__all__ = ["mlp"]
+__all__ = ["floats_on_gpu", "grid_descent_on_gpu", "mlp"]
 
 _FIELDS: Final = "int[] sizes, bool has_bias, str activation"
 _library: Final = torch.library.Library("inrcodec", "FRAGMENT")  # type: ignore[no-untyped-call]
@@ -33,10 +33,13 @@ def mlp(x: Tensor, runs: list[Tensor], shape: Perceptron) -> Tensor:
 
 def _forward(x: Tensor, parameters: Tensor, *fields: Any) -> Tensor:
     shape = _shape(*fields)
-    if not runs_natively(x, parameters):
-        return reference.mlp(x, *shape.split(parameters), shape.activation)
-    out = _empty_values(x, parameters, *fields)
-    native.mlp_forward((plain(x), plain(parameters)), shape, out)
+    inputs = plain(x), plain(parameters)
+    if runs_natively(x, parameters):
+        native.mlp_forward(inputs, shape, out := _empty_values(x, parameters, *fields))
+    elif floats_on_gpu(shape, x, parameters):
+        native.mlp_forward_on_gpu(inputs, shape, out := _empty_values(x, parameters, *fields))
+    else:
+        out = reference.mlp(x, *shape.split(parameters), shape.activation)
     return out
 
 
@@ -45,12 +48,45 @@ def _gradients(
 ) -> tuple[Tensor, Tensor]:
     """The gradients of x, of no points unless it is needed, and of the parameters."""
     shape = _shape(*fields)
-    if not runs_natively(gradient, x, parameters):
+    n_floats = floats_on_gpu(shape, x, gradient, parameters)
+    if not runs_natively(gradient, x, parameters) and not n_floats:
         return _reference_gradients((gradient, x, parameters), needs_x, shape)
     of_x, of_parameters = _empty_gradients(gradient, x, parameters, needs_x)
     inputs = (plain(gradient), plain(x), plain(parameters))
-    native.mlp_gradients(inputs, shape, (of_parameters, of_x if needs_x else None))
+    out = of_parameters, of_x if needs_x else None
+    if n_floats:
+        native.mlp_gradients_on_gpu(inputs, shape, out, x.new_empty(n_floats))
+    else:
+        native.mlp_gradients(inputs, shape, out)
     return of_x, of_parameters
+
+
+def floats_on_gpu(shape: Perceptron, x: Tensor, *others: Tensor) -> int:
+    """Floats that native kernels on a GPU work with for these; 0: they do not run there."""
+    if x.device.type != "cuda" or dispatch.native() is None:
+        return 0
+    if any(tensor.dtype != torch.float32 for tensor in (x, *others)):
+        return 0
+    return native.network_floats_on_gpu(shape, x.shape[0], x.device.index)
+
+
+def grid_descent_on_gpu(
+    coords: Tensor, targets: Tensor, values: Tensor, shape: GridPerceptron
+) -> tuple[float, Tensor]:
+    """`inrcodec.kernels.grid_mlp_descent` for tensors of which `floats_on_gpu` says some."""
+    n_floats = floats_on_gpu(shape.perceptron, coords)
+    scratch, features = (
+        values.new_empty(n_floats),
+        values.new_empty(len(coords), shape.perceptron.sizes[0]),
+    )
+    whole = None
+    table, parameters = shape.split(values)
+    if torch.are_deterministic_algorithms_enabled():
+        whole = values.new_empty(table.numel() + 1, dtype=torch.int64)
+    out = torch.empty_like(values)
+    inputs = coords, targets, table, parameters
+    native.grid_mlp_descent_on_gpu(inputs, shape, shape.split(out), (scratch, features, whole))
+    return float(scratch[0]) / targets.numel(), out
 
 
 def _reference_gradients(
