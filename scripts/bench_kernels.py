@@ -238,7 +238,14 @@ def tiny_cuda_nn(case: Case) -> tuple[Callable[[Tensor], Tensor], Tensor, torch.
     """Its encoding, its table and the type of its features."""
     import tinycudann
 
-    options = {
+    options = tiny_cuda_nn_options(case)
+    encoding = tinycudann.Encoding(case.dims, options, dtype=torch.float16)
+    return encoding, encoding.params, torch.float16
+
+
+def tiny_cuda_nn_options(case: Case) -> dict[str, object]:
+    """What it is told of the grid."""
+    return {
         "otype": "HashGrid",
         "n_levels": LEVELS,
         "n_features_per_level": FEATURES,
@@ -247,8 +254,6 @@ def tiny_cuda_nn(case: Case) -> tuple[Callable[[Tensor], Tensor], Tensor, torch.
         "per_level_scale": GROWTH,
         "interpolation": case.interpolation.capitalize(),
     }
-    encoding = tinycudann.Encoding(case.dims, options, dtype=torch.float16)
-    return encoding, encoding.params, torch.float16
 
 
 def row_of(what: tuple[str, str], case: Case, values: list[float], origin: Origin) -> KernelRow:

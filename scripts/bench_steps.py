@@ -1,0 +1,221 @@
+"""Measure a step of training of a hash grid and the network behind it by every engine.
+
+The engines run side by side in one run.
+
+    python scripts/bench_steps.py --rows data/bench/steps.csv --threads 2
+
+A step: the values at random points, the mean square of what they are off their targets, and its
+gradient by the table and the weights. Engines: `torch`, the reference, and `native`, on the CPU;
+where there is a GPU, on it `torch-cuda` (the reference), `grid-cuda` (our grid and the reference's
+network) and `cuda` (both ours, one call); where tiny-cuda-nn is installed, `tcnn`: its grid and
+its network of float16, the error in torch. With Adam (`--adam`), torch's in its fused form follows
+in each step. The grid is that of `bench_kernels.py`, the network has two hidden layers of 64.
+
+Engines take turns. A row has the median and the quantiles 0.2 and 0.8 of the milliseconds. Rows
+that exist, by machine and all that they are of, are skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import bench_kernels as grids
+import numpy as np
+import torch
+from rows import Origin, append, now, read_rows, use_threads
+from torch import Tensor
+
+from inrcodec import kernels
+from inrcodec.kernels import GridPerceptron, Perceptron, grid_mlp_descent, reference
+from inrcodec.representations.process import FREED_MEMORY_KEPT
+
+ENGINES = ("torch", "native", "torch-cuda", "grid-cuda", "cuda", "tcnn")
+WIDTH, DEPTH, CHANNELS = 64, 2, 3
+
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepRow:
+    engine: str
+    interpolation: str
+    dims: int
+    log2_points: int
+    adam: int
+    threads: int
+    ms: float
+    ms_p20: float
+    ms_p80: float
+    date: str
+    commit: str
+    machine: str
+    command: str
+
+
+def main() -> None:
+    """Measure what is missing."""
+    options = parse_arguments()
+    use_threads(options.threads)
+    origin = Origin.here({options.rows: f"data/bench/{options.rows.name}"})
+    names = ("engine", "interpolation", "dims", "log2_points", "adam", "threads", "machine")
+    with FREED_MEMORY_KEPT:
+        fields = (options.interpolations, options.dims, options.log2_points, options.adam)
+        for interpolation, dims, log2_points, adam in product(*fields):
+            case = grids.Case(interpolation, dims, log2_points, "random")
+            key = (interpolation, dims, log2_points, adam, kernels.threads(), origin.machine)
+            done = {tuple(row[name] for name in names) for row in read_rows(options.rows)}
+            wanted = [
+                engine
+                for engine in options.engines
+                if (engine, *map(str, key)) not in done
+                and (engine != "tcnn" or interpolation in grids.TCNN)
+            ]
+            for engine, values in measure(wanted, case, adam, options.seconds).items():
+                row = row_of(engine, case, adam, values, origin=origin)
+                append(options.rows, row)
+                print(engine, *case, f"adam {adam}", f"{row.ms:.3f} ms", flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, required=True, help="CSV to append to")
+    parser.add_argument("--dims", nargs="+", type=int, default=[2, 3])
+    parser.add_argument("--log2-points", nargs="+", type=int, default=[14, 18])
+    parser.add_argument("--interpolations", nargs="+", default=["linear"])
+    parser.add_argument("--adam", nargs="+", type=int, choices=(0, 1), default=[0])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="what runs here")
+    parser.add_argument("--threads", type=int, help="of the CPU")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of all engines together")
+    options = parser.parse_args()
+    options.engines = options.engines or [engine for engine in ENGINES if runs_here(engine)]
+    return options
+
+
+def runs_here(engine: str) -> bool:
+    return grids.runs_here("cuda" if engine == "grid-cuda" else engine)
+
+
+def measure(
+    engines: list[str], case: grids.Case, adam: int, seconds: float
+) -> dict[str, list[float]]:
+    """Milliseconds of each engine's turns."""
+    steps = {engine: prepare(engine, case, adam) for engine in engines}
+    times: dict[str, list[float]] = {engine: [] for engine in engines}
+    began = time.monotonic()
+    for turn in range(10_000):
+        for engine, step in steps.items():
+            times[engine].append(turn_of(engine, step))
+        if turn >= grids.WARM_UP + grids.LEAST_TURNS and time.monotonic() - began > seconds:
+            break
+    return {engine: values[grids.WARM_UP :] for engine, values in times.items()}
+
+
+def turn_of(engine: str, step: Step) -> float:
+    """Milliseconds of one step."""
+    kernels.set_backend("torch" if engine in ("torch", "torch-cuda") else "auto")
+    torch.set_num_threads(kernels.threads())
+    on_gpu = grids.device_of(engine) == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    step()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return 1e3 * (time.perf_counter() - began)
+
+
+def prepare(engine: str, case: grids.Case, adam: int) -> Step:
+    """One step, on numbers drawn at random."""
+    device = grids.device_of(engine)
+    coords = grids.points_of(case).to(device)
+    generator = torch.Generator().manual_seed(2)
+    targets = torch.rand(len(coords), CHANNELS, generator=generator).to(device)
+    if engine == "tcnn":
+        leaf, gradient_of = tiny_cuda_nn(case, coords, targets)
+    else:
+        leaf, gradient_of = ours(engine, case, coords, targets)
+    optimizer = torch.optim.Adam([leaf], lr=1e-3, fused=True)
+
+    def step() -> None:
+        leaf.grad = gradient_of()
+        if adam:
+            optimizer.step()
+
+    return step
+
+
+def ours(
+    engine: str, case: grids.Case, coords: Tensor, targets: Tensor
+) -> tuple[Tensor, Callable[[], Tensor]]:
+    """All values, and what gives their gradient."""
+    network = Perceptron((case.geometry.n_outputs, *(WIDTH,) * DEPTH, CHANNELS), False, "relu")
+    shape = GridPerceptron(case.geometry, network)
+    values = 0.1 * torch.randn(shape.n_values, generator=torch.Generator().manual_seed(0))
+    leaf = values.to(coords.device)
+
+    def gradient_of() -> Tensor:
+        if engine == "grid-cuda":
+            return by_parts(coords, targets, leaf, shape)
+        return grid_mlp_descent(coords, targets, leaf, shape)[1]
+
+    return leaf, gradient_of
+
+
+def by_parts(coords: Tensor, targets: Tensor, values: Tensor, shape: GridPerceptron) -> Tensor:
+    """The gradient with our grid and the reference's network."""
+    leaf = values.detach().requires_grad_()
+    table, parameters = shape.split(leaf)
+    features = kernels.grid_encode(coords, table, shape.grid)
+    out = reference.mlp(features, *shape.perceptron.split(parameters), "relu")
+    return torch.autograd.grad(torch.mean((out - targets) ** 2), leaf)[0]
+
+
+def tiny_cuda_nn(
+    case: grids.Case, coords: Tensor, targets: Tensor
+) -> tuple[Tensor, Callable[[], Tensor]]:
+    import tinycudann
+
+    network = {
+        "otype": "FullyFusedMLP",
+        "activation": "ReLU",
+        "output_activation": "None",
+        "n_neurons": WIDTH,
+        "n_hidden_layers": DEPTH,
+    }
+    options = case.dims, CHANNELS, grids.tiny_cuda_nn_options(case), network
+    module = tinycudann.NetworkWithInputEncoding(*options)
+
+    def gradient_of() -> Tensor:
+        error = torch.mean((module(coords) - targets) ** 2)
+        return torch.autograd.grad(error, module.params)[0]
+
+    return module.params, gradient_of
+
+
+def row_of(
+    engine: str, case: grids.Case, adam: int, values: list[float], *, origin: Origin
+) -> StepRow:
+    """The row of an engine."""
+    p20, median, p80 = (round(float(q), 4) for q in np.quantile(values, [0.2, 0.5, 0.8]))
+    return StepRow(
+        engine=engine,
+        interpolation=case.interpolation,
+        dims=case.dims,
+        log2_points=case.log2_points,
+        adam=adam,
+        threads=kernels.threads(),
+        ms=median,
+        ms_p20=p20,
+        ms_p80=p80,
+        date=now(),
+        **origin._asdict(),
+    )
+
+
+if __name__ == "__main__":
+    main()
