@@ -21,10 +21,10 @@ struct Checked {
     GridCall call;
     int device;
 };
-using Direction = std::optional<Input>;
 
 // With the direction, if there is one, which has the shape of the coordinates.
-Checked along(const Direction& direction, const Array& coords, Checked checked) {
+template <typename In>
+Checked along(const std::optional<In>& direction, const Array& coords, Checked checked) {
     if (!direction) return checked;
     const Array d = describe("direction", *direction);
     check_array(kGridOp, d, coords.shape, coords.device);
@@ -32,8 +32,9 @@ Checked along(const Direction& direction, const Array& coords, Checked checked) 
     return checked;
 }
 
-Checked check_forward(const Input& coords, const Input& table, const Shape& shape,
-                      const Output& out, const Direction& direction) {
+template <typename In, typename Out>
+Checked check_forward(const In& coords, const In& table, const Shape& shape, const Out& out,
+                      const std::optional<In>& direction) {
     const Array x = describe("coords", coords), t = describe("table", table),
                 o = describe("out", out);
     const Type type = type_of_values(t);
@@ -44,20 +45,23 @@ Checked check_forward(const Input& coords, const Input& table, const Shape& shap
     return along(direction, x, {grid, call, x.device});
 }
 
-Checked check_table_gradient(const Input& gradient, const Input& coords, const Shape& shape,
-                             const Output& out, const Direction& direction) {
+template <typename In, typename Out>
+Checked check_table_gradient(const In& gradient, const In& coords, const Shape& shape,
+                             const Out& out, const std::optional<In>& direction) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array o = describe("out", out);
-    const Grid grid = check_inputs(x, o, shape_of(shape));
     const Type type = type_of_values(g);
+    const Grid grid = check_inputs(x, o, shape_of(shape), type);
     check_features(grid, g, x, type);
     GridCall call{x.shape[0], floats(x), nullptr, floats(g), floats(o)};
     call.values = values_of(type);
     return along(direction, x, {grid, call, x.device});
 }
 
-Checked check_coords_gradient(const Input& gradient, const Input& coords, const Input& table,
-                              const Shape& shape, const Output& out, const Direction& direction) {
+template <typename In, typename Out>
+Checked check_coords_gradient(const In& gradient, const In& coords, const In& table,
+                              const Shape& shape, const Out& out,
+                              const std::optional<In>& direction) {
     const Array g = describe("gradient", gradient), x = describe("coords", coords);
     const Array t = describe("table", table), o = describe("out", out);
     const Type type = type_of_values(t);
@@ -78,18 +82,18 @@ void run_on_cpu(const Checked& checked, int n_threads,
 }
 
 void forward(const Input& coords, const Input& table, const Shape& shape, const Output& out,
-             const Direction& direction, int n_threads) {
+             const std::optional<Input>& direction, int n_threads) {
     run_on_cpu(check_forward(coords, table, shape, out, direction), n_threads, grid_encode_forward);
 }
 
 void table_gradient(const Input& gradient, const Input& coords, const Shape& shape,
-                    const Output& out, const Direction& direction, int n_threads) {
+                    const Output& out, const std::optional<Input>& direction, int n_threads) {
     const Checked checked = check_table_gradient(gradient, coords, shape, out, direction);
     run_on_cpu(checked, n_threads, grid_encode_table_gradient);
 }
 
 void coords_gradient(const Input& gradient, const Input& coords, const Input& table,
-                     const Shape& shape, const Output& out, const Direction& direction,
+                     const Shape& shape, const Output& out, const std::optional<Input>& direction,
                      int n_threads) {
     const Checked checked = check_coords_gradient(gradient, coords, table, shape, out, direction);
     run_on_cpu(checked, n_threads, grid_encode_coords_gradient);
@@ -103,34 +107,47 @@ void run_on_gpu(const Checked& checked, uintptr_t stream, Op op) {
     op(checked.grid, checked.call, Stream{checked.device, stream});
 }
 
-void forward_cuda(const Input& coords, const Input& table, const Shape& shape, const Output& out,
-                  const Direction& direction, uintptr_t stream) {
+void forward_cuda(const OnGpu& coords, const OnGpu& table, const Shape& shape, const OnGpu& out,
+                  const std::optional<OnGpu>& direction, uintptr_t stream) {
     run_on_gpu(check_forward(coords, table, shape, out, direction), stream,
                grid_encode_forward_cuda);
 }
 
-// With `scratch` the same bits each time.
-void table_gradient_cuda(const Input& gradient, const Input& coords, const Shape& shape,
-                         const Output& out, const Direction& direction,
-                         const std::optional<Output>& scratch, uintptr_t stream) {
+TableSums sums_of(bool is_whole) {
+    return is_whole ? TableSums::kWhole : TableSums::kFast;
+}
+
+// Bytes of the scratch of a table's gradient, whose numbers are of the type.
+int64_t table_scratch(int64_t n_dims, int64_t n_features, const Shape& shape, int64_t n_points,
+                      const std::string& type, bool is_along, bool is_whole) {
+    const Grid grid = check_grid(n_dims, n_features, shape_of(shape));
+    GridCall call;
+    call.n_points = n_points;
+    call.values = values_of(describe("gradient", OnGpu{0, {}, type, true, 0}).type);
+    const float some = 0.0f;
+    call.direction = is_along ? &some : nullptr;
+    return grid_table_scratch_cuda(grid, call, sums_of(is_whole));
+}
+
+// With whole sums the same bits each time.
+void table_gradient_cuda(const OnGpu& gradient, const OnGpu& coords, const Shape& shape,
+                         const OnGpu& out, const std::optional<OnGpu>& direction,
+                         const OnGpu& scratch, bool is_whole, uintptr_t stream) {
     const Checked checked = check_table_gradient(gradient, coords, shape, out, direction);
-    int64_t* whole = nullptr;
-    if (scratch) {
-        const Array array = describe("scratch", *scratch);
-        const int64_t n_values = int64_t{checked.grid.n_entries} * checked.grid.n_features;
-        check_array(kGridOp, array, {n_values + 1}, checked.device, Type::kInt64);
-        whole = static_cast<int64_t*>(array.data);
-    }
-    run_on_gpu(checked, stream, [whole](const Grid& grid, const GridCall& call, Stream on) {
-        grid_encode_table_gradient_cuda(grid, call, whole, on);
+    const Array bytes = describe("scratch", scratch);
+    const int64_t n_bytes = grid_table_scratch_cuda(checked.grid, checked.call, sums_of(is_whole));
+    check_array(kGridOp, bytes, {n_bytes}, checked.device, Type::kUint8);
+    check_rows(bytes);
+    run_on_gpu(checked, stream, [&](const Grid& grid, const GridCall& call, Stream on) {
+        grid_encode_table_gradient_cuda(grid, call, sums_of(is_whole), bytes.data, on);
     });
 }
 
-void coords_gradient_cuda(const Input& gradient, const Input& coords, const Input& table,
-                          const Shape& shape, const Output& out, const Direction& direction,
-                          uintptr_t stream) {
-    const Checked checked = check_coords_gradient(gradient, coords, table, shape, out, direction);
-    run_on_gpu(checked, stream, grid_encode_coords_gradient_cuda);
+void coords_gradient_cuda(const OnGpu& gradient, const OnGpu& coords, const OnGpu& table,
+                          const Shape& shape, const OnGpu& out,
+                          const std::optional<OnGpu>& direction, uintptr_t stream) {
+    run_on_gpu(check_coords_gradient(gradient, coords, table, shape, out, direction), stream,
+               grid_encode_coords_gradient_cuda);
 }
 #endif
 
@@ -240,7 +257,9 @@ NB_MODULE(_native, m) {
           "stream"_a);
     m.def("grid_encode_table_gradient_cuda", &table_gradient_cuda,
           "gradient"_a, "coords"_a, "shape"_a, "out"_a, "direction"_a.none(),
-          "scratch"_a.none(), "stream"_a);
+          "scratch"_a, "is_whole"_a, "stream"_a);
+    m.def("grid_table_scratch_cuda", &table_scratch, "n_dims"_a, "n_features"_a, "shape"_a,
+          "n_points"_a, "type"_a, "is_along"_a, "is_whole"_a);
     m.def("grid_encode_coords_gradient_cuda", &coords_gradient_cuda,
           "gradient"_a, "coords"_a, "table"_a, "shape"_a, "out"_a, "direction"_a.none(),
           "stream"_a);

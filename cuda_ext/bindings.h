@@ -7,6 +7,8 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "common/array_checks.h"
@@ -49,6 +51,23 @@ Array describe(const char* name, const NdArray& from) {
     }
     for (size_t axis = 0; axis < from.ndim(); ++axis) array.shape.push_back(from.shape(axis));
     if (expected == 0) array.is_contiguous = true;
+    return array;
+}
+
+// An array on a GPU as Python says it: its address, shape, type, whether it is contiguous, and the GPU.
+// DLPack would order streams for each.
+using OnGpu = std::tuple<uintptr_t, Sizes, std::string, bool, int>;
+
+inline Array describe(const char* name, const OnGpu& from) {
+    Array array;
+    array.name = name;
+    array.data = reinterpret_cast<void*>(std::get<0>(from));
+    array.shape = std::get<1>(from);
+    const auto* end = std::end(kTypeNames);
+    const auto* found = std::find(std::begin(kTypeNames), end, std::get<2>(from));
+    array.type = found == end ? Type::kOther : static_cast<Type>(found - std::begin(kTypeNames));
+    array.is_contiguous = std::get<3>(from);
+    array.device = std::get<4>(from);
     return array;
 }
 

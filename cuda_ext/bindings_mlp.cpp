@@ -34,8 +34,9 @@ void forward(const Input& x, const Input& parameters, const Network& network, co
 }
 
 // Of a call on the way back; `given` is the gradient or the targets.
-MlpCall check_back(const Mlp& mlp, const Array& given, const Input& x, const Input& parameters,
-                   const Output& parameters_gradient, int device = -1) {
+template <typename In, typename Out>
+MlpCall check_back(const Mlp& mlp, const Array& given, const In& x, const In& parameters,
+                   const Out& parameters_gradient, int device = -1) {
     const Array points = describe("x", x), values = describe("parameters", parameters);
     const Array of_parameters = describe("parameters_gradient", parameters_gradient);
     check_mlp_inputs(mlp, points, values, device);
@@ -49,7 +50,8 @@ MlpCall check_back(const Mlp& mlp, const Array& given, const Input& x, const Inp
     return call;
 }
 
-void set_x_gradient(const Mlp& mlp, const std::optional<Output>& x_gradient, int device,
+template <typename Out>
+void set_x_gradient(const Mlp& mlp, const std::optional<Out>& x_gradient, int device,
                     MlpCall& call) {
     if (!x_gradient) return;
     const Array of_x = describe("x_gradient", *x_gradient);
@@ -89,8 +91,9 @@ struct GridMlp {
     GridMlpCall call;
 };
 
-GridMlp check_grid_mlp(const Input& coords, const Input& table, const Input& parameters,
-                       const Shape& shape, const Network& network, int device = -1) {
+template <typename In>
+GridMlp check_grid_mlp(const In& coords, const In& table, const In& parameters, const Shape& shape,
+                       const Network& network, int device = -1) {
     const Array points = describe("coords", coords), rows = describe("table", table);
     const Array values = describe("parameters", parameters);
     if (points.device != device) {
@@ -100,7 +103,7 @@ GridMlp check_grid_mlp(const Input& coords, const Input& table, const Input& par
     const Grid grid = check_inputs(points, rows, shape_of(shape));
     const Mlp mlp = mlp_of(network);
     check_grid_mlp(grid, mlp);
-    check_array(kMlpOp, values, {mlp.n_parameters}, -1);
+    check_array(kMlpOp, values, {mlp.n_parameters}, device);
     GridMlpCall call;
     call.n_points = points.shape[0];
     call.coords = floats(points);
@@ -114,10 +117,9 @@ float* check_values(const GridMlp& checked, const Array& values, int device = -1
     return floats(values);
 }
 
-using Outputs = std::pair<Output, Output>;
-
 // Of what a descent is given and gives.
-void set_descent(GridMlp& checked, const Input& targets, const Outputs& gradients,
+template <typename In, typename Out>
+void set_descent(GridMlp& checked, const In& targets, const std::pair<Out, Out>& gradients,
                  int device = -1) {
     const Array of_table = describe("table_gradient", gradients.first);
     const Array of_parameters = describe("parameters_gradient", gradients.second);
@@ -140,7 +142,7 @@ void forward_of_grid(const Input& coords, const Input& table, const Input& param
 // Returns the sum of the squares of what the values are off the targets.
 double descent_of_grid(const Input& coords, const Input& targets, const Input& table,
                        const Input& parameters, const Shape& shape, const Network& network,
-                       const Outputs& gradients, int n_threads) {
+                       const std::pair<Output, Output>& gradients, int n_threads) {
     GridMlp checked = check_grid_mlp(coords, table, parameters, shape, network);
     set_descent(checked, targets, gradients);
     check_threads(kGridMlpOp, n_threads);
@@ -149,7 +151,7 @@ double descent_of_grid(const Input& coords, const Input& targets, const Input& t
 }
 
 #if defined(INRCODEC_CUDA)
-int device_of(const char* name, const Input& array) {
+int device_of(const char* name, const OnGpu& array) {
     const int device = describe(name, array).device;
     if (device < 0) refuse(kMlpOp, name + std::string(" must be on a GPU"), "the CPU");
     return device;
@@ -159,7 +161,7 @@ int64_t scratch_of(const Network& network, int64_t n_points, int device) {
     return mlp_scratch_cuda(mlp_of(network), n_points, device);
 }
 
-float* check_scratch(const Mlp& mlp, int64_t n_points, const Output& scratch, int device) {
+float* check_scratch(const Mlp& mlp, int64_t n_points, const OnGpu& scratch, int device) {
     const Array array = describe("scratch", scratch);
     const int64_t n_floats = mlp_scratch_cuda(mlp, n_points, device);
     if (n_floats == 0) refuse(kMlpOp, "the network must have a kernel on the GPU", "none");
@@ -167,8 +169,8 @@ float* check_scratch(const Mlp& mlp, int64_t n_points, const Output& scratch, in
     return floats(array);
 }
 
-void forward_cuda(const Input& x, const Input& parameters, const Network& network,
-                  const Output& out, uintptr_t stream) {
+void forward_cuda(const OnGpu& x, const OnGpu& parameters, const Network& network, const OnGpu& out,
+                  uintptr_t stream) {
     const int device = device_of("x", x);
     const Array points = describe("x", x), results = describe("out", out);
     const Mlp mlp = mlp_of(network);
@@ -185,9 +187,9 @@ void forward_cuda(const Input& x, const Input& parameters, const Network& networ
     mlp_forward_cuda(mlp, call, {device, stream});
 }
 
-void gradients_cuda(const Input& gradient, const Input& x, const Input& parameters,
-                    const Network& network, const Output& parameters_gradient,
-                    const std::optional<Output>& x_gradient, const Output& scratch,
+void gradients_cuda(const OnGpu& gradient, const OnGpu& x, const OnGpu& parameters,
+                    const Network& network, const OnGpu& parameters_gradient,
+                    const std::optional<OnGpu>& x_gradient, const OnGpu& scratch,
                     uintptr_t stream) {
     const int device = device_of("x", x);
     const Mlp mlp = mlp_of(network);
@@ -200,29 +202,31 @@ void gradients_cuda(const Input& gradient, const Input& x, const Input& paramete
     mlp_gradients_cuda(mlp, call, floats_of_call, {device, stream});
 }
 
-// `scratch`: the floats of the network, the features, and whole numbers or none.
-void descent_of_grid_cuda(const Input& coords, const Input& targets, const Input& table,
-                          const Input& parameters, const Shape& shape, const Network& network,
-                          const Outputs& gradients,
-                          const std::tuple<Output, Output, std::optional<Output>>& scratch,
+// `scratch`: the floats of the network, the features, and bytes for the table.
+void descent_of_grid_cuda(const OnGpu& coords, const OnGpu& targets, const OnGpu& table,
+                          const OnGpu& parameters, const Shape& shape, const Network& network,
+                          const std::pair<OnGpu, OnGpu>& gradients,
+                          const std::tuple<OnGpu, OnGpu, OnGpu>& scratch, bool is_whole,
                           uintptr_t stream) {
     const int device = device_of("coords", coords);
     GridMlp checked = check_grid_mlp(coords, table, parameters, shape, network, device);
     set_descent(checked, targets, gradients, device);
-    const int64_t n_points = checked.call.n_points;
+    const TableSums sums = is_whole ? TableSums::kWhole : TableSums::kFast;
+    GridCall encode;
+    encode.n_points = checked.call.n_points;
     const Array features = describe("features", std::get<1>(scratch));
-    check_array(kGridMlpOp, features, {n_points, checked.mlp.n_inputs}, device);
+    const Array bytes = describe("bytes", std::get<2>(scratch));
+    check_array(kGridMlpOp, features, {encode.n_points, checked.mlp.n_inputs}, device);
+    check_array(kGridMlpOp, bytes, {grid_table_scratch_cuda(checked.grid, encode, sums)}, device,
+                Type::kUint8);
     GridMlpScratch work;
-    work.floats = check_scratch(checked.mlp, n_points, std::get<0>(scratch), device);
+    work.floats = check_scratch(checked.mlp, encode.n_points, std::get<0>(scratch), device);
     work.features = floats(features);
-    if (std::get<2>(scratch)) {
-        const Array whole = describe("whole", *std::get<2>(scratch));
-        const int64_t n_values = int64_t{checked.grid.n_entries} * checked.grid.n_features;
-        check_array(kGridMlpOp, whole, {n_values + 1}, device, Type::kInt64);
-        work.whole = static_cast<int64_t*>(whole.data);
-    }
+    work.bytes = bytes.data;
+    check_rows(features);
+    check_rows(bytes);
     const nb::gil_scoped_release released;
-    grid_mlp_descent_cuda(checked.grid, checked.mlp, checked.call, work, {device, stream});
+    grid_mlp_descent_cuda(checked.grid, checked.mlp, checked.call, sums, work, {device, stream});
 }
 #endif
 
@@ -246,7 +250,7 @@ void register_mlp(nb::module_& module) {
     module.def("mlp_gradients_cuda", &gradients_cuda, "gradient"_a, "x"_a, "parameters"_a, "network"_a,
                "parameters_gradient"_a, "x_gradient"_a.none(), "scratch"_a, "stream"_a);
     module.def("grid_mlp_descent_cuda", &descent_of_grid_cuda, "coords"_a, "targets"_a, "table"_a,
-               "parameters"_a, "shape"_a, "network"_a, "gradients"_a, "scratch"_a, "stream"_a);
+               "parameters"_a, "shape"_a, "network"_a, "gradients"_a, "scratch"_a, "is_whole"_a, "stream"_a);
 #endif
 }
 // clang-format on

@@ -9,13 +9,24 @@
 
 namespace inrcodec {
 
-enum class Type { kFloat32, kFloat64, kInt32, kUint32, kInt64, kFloat16, kBfloat16, kOther };
+enum class Type {
+    kFloat32,
+    kFloat64,
+    kInt32,
+    kUint32,
+    kInt64,
+    kFloat16,
+    kBfloat16,
+    kUint8,
+    kOther
+};
 
 // In the order of `Type`.
-constexpr const char* kTypeNames[] = {"float32", "float64", "int32",   "uint32",
-                                      "int64",   "float16", "bfloat16"};
+constexpr const char* kTypeNames[] = {"float32", "float64", "int32",    "uint32",
+                                      "int64",   "float16", "bfloat16", "uint8"};
 
 constexpr size_t size_of(Type type) {
+    if (type == Type::kUint8) return 1;
     if (type == Type::kFloat16 || type == Type::kBfloat16) return 2;
     return type == Type::kFloat64 || type == Type::kInt64 ? 8 : 4;
 }

@@ -56,8 +56,8 @@ enum class GridValues { kFloat32, kFloat16, kBfloat16 };
 // n_features], `gradient` (of the features) [n_points, n_levels * n_features]; `out` is what the
 // function gives. Null where a function does not need one. With a `direction` [n_points, n_dims],
 // what is encoded is the derivative of the features along it, in which the axes count on which a
-// point is inside of (0, 1). On a GPU `table`, `gradient` and features may point to other `values`;
-// gradients of tables and coordinates are float32 then, too.
+// point is inside of (0, 1). On a GPU `table`, its gradient, features and theirs may point to other
+// `values`.
 struct GridCall {
     int64_t n_points = 0;
     const float* coords = nullptr;

@@ -18,13 +18,19 @@ void grid_encode_coords_gradient(const Grid& grid, const GridCall& call, int n_t
 
 #if defined(INRCODEC_CUDA)
 // The same on the GPU that holds the arrays, queued on a stream. They throw std::runtime_error when
-// CUDA refuses. The gradient of the table is summed in no fixed order; with `scratch` [n_entries *
-// n_features + 1] in whole numbers: the same bits each time, and NaN everywhere if a term is not
-// finite.
+// CUDA refuses.
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream);
-void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int64_t* scratch,
-                                     Stream stream);
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream);
+
+// The gradient of the table, of the same kind of numbers as the features, of sums in float32. They
+// are summed in no fixed order, or in whole numbers: the same bits each time, and NaN everywhere if a
+// term is not finite.
+enum class TableSums { kFast, kWhole };
+
+// Bytes that it works with, aligned to 16.
+int64_t grid_table_scratch_cuda(const Grid& grid, const GridCall& call, TableSums sums);
+void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, TableSums sums,
+                                     void* scratch, Stream stream);
 
 // Usable GPUs: 0 without a driver.
 int cuda_device_count();

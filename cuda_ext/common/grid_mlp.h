@@ -2,9 +2,8 @@
 // time, so that their features stay in the caches. Arguments are checked already.
 #pragma once
 
-#include "grid.h"
+#include "grid_encode.h"
 #include "mlp.h"
-#include "stream.h"
 
 namespace inrcodec {
 
@@ -30,17 +29,17 @@ double grid_mlp_descent(const Grid& grid, const Mlp& mlp, const GridMlpCall& cal
 
 #if defined(INRCODEC_CUDA)
 // What a call on a GPU works with: `features` [n_points, inputs], `floats` as many as
-// mlp_scratch_cuda says, the first of which is the sum of squares then, and `whole` as
-// grid_encode_table_gradient_cuda takes it, or null.
+// mlp_scratch_cuda says, the first of which is the sum of squares then, and for the table `bytes` as
+// many as grid_table_scratch_cuda says.
 struct GridMlpScratch {
     float* features = nullptr;
     float* floats = nullptr;
-    int64_t* whole = nullptr;
+    void* bytes = nullptr;
 };
 
 // The same on the GPU that holds the arrays, for networks that have a kernel there; queued on a stream.
 void grid_mlp_descent_cuda(const Grid& grid, const Mlp& mlp, const GridMlpCall& call,
-                           const GridMlpScratch& scratch, Stream stream);
+                           TableSums sums, const GridMlpScratch& scratch, Stream stream);
 #endif
 
 }  // namespace inrcodec

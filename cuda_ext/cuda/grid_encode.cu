@@ -330,6 +330,41 @@ int bits_of_a_term(const Grid& grid, const GridCall& call) {
     return n_bits;
 }
 
+// Where sums lie in the scratch of a call, in bytes; -1: nowhere.
+struct TableScratch {
+    int64_t fast = -1, others = -1, whole = -1, n_bytes = 0;
+
+    TableScratch(const Grid& grid, const GridCall& call, TableSums sums) {
+        const int64_t n_values = int64_t{grid.n_entries} * grid.n_features;
+        if (sums == TableSums::kWhole) {
+            whole = take(8 * (n_values + 1));
+            return;
+        }
+        if (call.values != GridValues::kFloat32) fast = take(4 * n_values);
+        const bool has_pairs = grid.corners != Corners::kVertex && grid.n_features == 2;
+        const bool is_worth_it = call.n_points * grid.n_levels > 2 * int64_t{grid.n_entries};
+        if (has_pairs && is_worth_it && !call.direction) others = take(4 * n_values);
+    }
+
+    Sums sums_in(char* scratch, float* out, int64_t n_values) const {
+        Sums sums;
+        sums.fast = fast < 0 ? out : reinterpret_cast<float*>(scratch + fast);
+        if (others >= 0) sums.others = reinterpret_cast<float*>(scratch + others);
+        if (whole >= 0) {
+            sums.whole = reinterpret_cast<long long*>(scratch + whole);
+            sums.largest = reinterpret_cast<unsigned*>(sums.whole + n_values);
+        }
+        return sums;
+    }
+
+  private:
+    int64_t take(int64_t count) {
+        const int64_t at = n_bytes;
+        n_bytes += (count + 15) / 16 * 16;
+        return at;
+    }
+};
+
 }  // namespace
 
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream) {
@@ -340,28 +375,36 @@ void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream str
     launch_tiles(launcher, find(kForward, grid), grid, call, 0);
 }
 
-void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, int64_t* scratch,
-                                     Stream stream) {
+int64_t grid_table_scratch_cuda(const Grid& grid, const GridCall& call, TableSums sums) {
+    return TableScratch(grid, call, sums).n_bytes;
+}
+
+void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, TableSums how,
+                                     void* scratch, Stream stream) {
     const Launcher launcher(kOp, stream);
+    const TableScratch places(grid, call, how);
     const int64_t n_values = int64_t{grid.n_entries} * grid.n_features;
-    Sums sums;
-    sums.fast = call.out;
-    if (!scratch) {
-        const size_t n_bytes = sizeof(float) * static_cast<size_t>(n_values);
-        check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
-        return sum_table(grid, call, launcher, sums, most_shared(kOp, stream.device));
+    Sums sums = places.sums_in(static_cast<char*>(scratch), call.out, n_values);
+    if (places.n_bytes > 0) {
+        const size_t n_bytes = static_cast<size_t>(places.n_bytes);
+        check_cuda(kOp, cudaMemsetAsync(scratch, 0, n_bytes, handle_of(stream)));
     }
-    const size_t n_bytes = sizeof(int64_t) * static_cast<size_t>(n_values + 1);
-    check_cuda(kOp, cudaMemsetAsync(scratch, 0, n_bytes, handle_of(stream)));
-    sums.whole = reinterpret_cast<long long*>(scratch);
-    sums.largest = reinterpret_cast<unsigned*>(scratch + n_values);
-    sums.n_bits = bits_of_a_term(grid, call);
-    for (const Summing how : {Summing::kLargest, Summing::kWhole}) {
-        sums.how = how;
-        sum_table(grid, call, launcher, sums, 0);
+    if (how == TableSums::kWhole) {
+        sums.n_bits = bits_of_a_term(grid, call);
+        for (const Summing step : {Summing::kLargest, Summing::kWhole}) {
+            sums.how = step;
+            sum_table(grid, call, launcher, sums, 0);
+        }
+    } else {
+        if (sums.fast == call.out) {
+            const size_t n_bytes = sizeof(float) * static_cast<size_t>(n_values);
+            check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
+        }
+        sum_table(grid, call, launcher, sums, most_shared(kOp, stream.device));
     }
-    launcher.run(round_sums, dim3(blocks_for(n_values, kThreads)), dim3(kThreads), 0, sums,
-                 n_values);
+    if (places.n_bytes == 0) return;
+    launcher.run(finish_sums, dim3(blocks_for(n_values, kThreads)), dim3(kThreads), 0, sums,
+                 n_values, grid.n_features, static_cast<void*>(call.out), call.values);
 }
 
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {

@@ -2,12 +2,10 @@
 // the place of the features.
 #include "../common/grid_mlp.h"
 
-#include "../common/grid_encode.h"
-
 namespace inrcodec {
 
 void grid_mlp_descent_cuda(const Grid& grid, const Mlp& mlp, const GridMlpCall& call,
-                           const GridMlpScratch& scratch, Stream stream) {
+                           TableSums sums, const GridMlpScratch& scratch, Stream stream) {
     GridCall encode;
     encode.n_points = call.n_points;
     encode.coords = call.coords;
@@ -27,7 +25,7 @@ void grid_mlp_descent_cuda(const Grid& grid, const Mlp& mlp, const GridMlpCall& 
 
     encode.gradient = scratch.features;
     encode.out = call.table_gradient;
-    grid_encode_table_gradient_cuda(grid, encode, scratch.whole, stream);
+    grid_encode_table_gradient_cuda(grid, encode, sums, scratch.bytes, stream);
 }
 
 }  // namespace inrcodec

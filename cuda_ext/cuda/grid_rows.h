@@ -6,8 +6,10 @@
 #include "../common/grid.h"
 #include "launch.h"
 
-// Of Hopper on, and of CUDA 12.1 on, as far as is known.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+// Of Hopper on, and of CUDA 12.1 on, as far as is known; on the host for tests.
+#if defined(INRCODEC_CUDA_ON_HOST)
+#define INRCODEC_VECTOR_ATOMICS
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #if __CUDACC_VER_MAJOR__ > 12 || (__CUDACC_VER_MAJOR__ == 12 && __CUDACC_VER_MINOR__ >= 1)
 #define INRCODEC_VECTOR_ATOMICS
 #endif
@@ -103,6 +105,7 @@ enum class Summing { kFast, kLargest, kWhole };
 struct Sums {
     Summing how = Summing::kFast;
     float* fast = nullptr;        // [n_entries, n_features]
+    float* others = nullptr;      // likewise or null: more of them, each four rows as 0, 3, 1, 2
     long long* whole = nullptr;   // likewise
     unsigned* largest = nullptr;  // the bits of the largest size of a term; those of NaN if any is
     int n_bits = 0;               // that a term may have
@@ -158,11 +161,28 @@ __device__ void add_row(const Sums& sums, int64_t number, float weight, const Ro
     }
 }
 
-__global__ void round_sums(const Sums sums, int64_t n_values) {
+// Where `others` has row `number`.
+__device__ uint32_t other_place(uint32_t number) {
+    return (number & ~3u) | (0x78u >> 2 * (number & 3u) & 3u);
+}
+
+// The gradient that the sums make, in numbers of any kind.
+__global__ void finish_sums(const Sums sums, int64_t n_values, int n_features, void* out,
+                            GridValues values) {
     const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (i >= n_values) return;
-    const double sum = ldexp(static_cast<double>(sums.whole[i]), -shift_of(sums));
-    sums.fast[i] = is_finite(*sums.largest) ? static_cast<float>(sum) : nanf("");
+    float sum;
+    if (sums.whole) {
+        const double exact = ldexp(static_cast<double>(sums.whole[i]), -shift_of(sums));
+        sum = is_finite(*sums.largest) ? static_cast<float>(exact) : nanf("");
+    } else {
+        sum = sums.fast[i];
+    }
+    if (sums.others) {
+        const uint32_t row = static_cast<uint32_t>(i / n_features);
+        sum += sums.others[int64_t{other_place(row)} * n_features + i % n_features];
+    }
+    store_number(out, i, values, sum);
 }
 
 }  // namespace

@@ -54,8 +54,39 @@ struct Tile {
     }
 };
 
+#if defined(INRCODEC_VECTOR_ATOMICS)
+// Adds two rows at once, weight * row to `number` and its * row to `other`, if they lie in one four of
+// rows: so do three of four pairs of rows that are neighbours along axis 0. The thread of the other
+// row is told the same, and one of them adds.
+template <int F>
+__device__ bool add_pair(const Sums& sums, uint32_t number, uint32_t other, float weight, float its,
+                         const Row<F>& row) {
+    const uint32_t apart = number ^ other;
+    if (sums.how != Summing::kFast || (apart != 1 && apart != 3)) return false;
+    if (F == 2 && apart == 3 && !sums.others) return false;
+    const uint32_t place = F == 2 && apart == 3 ? other_place(number) : number;
+    Row<4> both;
+    if constexpr (F == 1) {
+        const uint32_t mine = number & 3u;
+        for (uint32_t i = 0; i < 4; ++i) {
+            const float of_other = i == (mine ^ apart) ? its : 0.0f;
+            both.at[i] = (i == mine ? weight : of_other) * row.at[0];
+        }
+        if (number < other) add_fast<4>(sums.fast + (number & ~3u), 1.0f, both);
+    } else {
+        for (int f = 0; f < F; ++f) {
+            both.at[f] = weight * row.at[f];
+            both.at[F + f] = its * row.at[f];
+        }
+        float* const to = apart == 3 ? sums.others : sums.fast;
+        if (place % 2 == 0) add_fast<4>(to + int64_t{place} * F, 1.0f, both);
+    }
+    return true;
+}
+#endif
+
 // Adds weight * row to row `number` of the sums, if there is one; the other thread of a point does so
-// with its own number and weight. Two rows of a pair are added at once where the GPU can.
+// with its own number and weight.
 template <int kLanes, int F>
 __device__ void add_side(const Sums& sums, uint32_t number, float weight, const Row<F>& row,
                          bool is_there) {
@@ -63,15 +94,7 @@ __device__ void add_side(const Sums& sums, uint32_t number, float weight, const 
     if constexpr (kLanes == 2 && F <= 2) {
         const uint32_t other = __shfl_xor_sync(~0u, is_there ? number : ~0u, 1);
         const float its = __shfl_xor_sync(~0u, weight, 1);
-        if (sums.how == Summing::kFast && is_there && (number ^ other) == 1) {
-            Row<2 * F> both;
-            for (int f = 0; f < F; ++f) {
-                both.at[f] = weight * row.at[f];
-                both.at[F + f] = its * row.at[f];
-            }
-            if (number % 2 == 0) add_fast<2 * F>(sums.fast + int64_t{number} * F, 1.0f, both);
-            return;
-        }
+        if (is_there && add_pair<F>(sums, number, other, weight, its, row)) return;
     }
 #endif
     if (is_there) add_row<F>(sums, number, weight, row);

@@ -1,5 +1,6 @@
 // The CUDA kernels as C functions that run on the host, for tests: compiled with
 // INRCODEC_CUDA_ON_HOST together with cuda/*.cu.
+#include <memory>
 #include <vector>
 
 #include "../common/fit_moves.h"
@@ -36,12 +37,12 @@ std::vector<float> scratch_of(int64_t size) {
 extern "C" {
 
 // `op`: 0 the features, 1 the gradient of the table, 2 that of the coordinates; arrays as in a
-// GridCall, with a `direction` or null; with `scratch` the table is summed in whole numbers.
+// GridCall, with a `direction` or null; the table may be summed in whole numbers.
 // `sizes`: dims, features, levels, points, the number of the kind of values, then the resolutions
 // and sizes of the levels.
 void cuda_grid_encode(int64_t op, const char* interpolation, const int64_t* sizes,
                       const float* scales, const float* coords, const float* table,
-                      const float* gradient, const float* direction, float* out, int64_t* scratch) {
+                      const float* gradient, const float* direction, float* out, bool is_whole) {
     const int64_t n_dims = sizes[0], n_levels = sizes[2];
     const int64_t* resolutions = sizes + 5;
     const int64_t* levels = resolutions + n_levels * n_dims;
@@ -54,7 +55,15 @@ void cuda_grid_encode(int64_t op, const char* interpolation, const int64_t* size
     inrcodec::GridCall call{sizes[3], coords, table, gradient, out, direction};
     call.values = static_cast<inrcodec::GridValues>(sizes[4]);
     if (op == 0) inrcodec::grid_encode_forward_cuda(grid, call, {0, 0});
-    if (op == 1) inrcodec::grid_encode_table_gradient_cuda(grid, call, scratch, {0, 0});
+    if (op == 1) {
+        const auto sums = is_whole ? inrcodec::TableSums::kWhole : inrcodec::TableSums::kFast;
+        const int64_t n_bytes = inrcodec::grid_table_scratch_cuda(grid, call, sums);
+        auto scratch = scratch_of((n_bytes + 15) / 16 * 4 + 4);
+        void* at = scratch.data();
+        size_t room = scratch.size() * sizeof(float);
+        inrcodec::grid_encode_table_gradient_cuda(
+            grid, call, sums, std::align(16, static_cast<size_t>(n_bytes), at, room), {0, 0});
+    }
     if (op == 2) inrcodec::grid_encode_coords_gradient_cuda(grid, call, {0, 0});
 }
 

@@ -23,9 +23,23 @@ struct dim3 {
     dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
+struct alignas(8) float2 {
+    float x, y;
+};
+
 struct alignas(16) float4 {
     float x, y, z, w;
 };
+
+inline float2 make_float2(float x, float y) {
+    return {x, y};
+}
+inline float2& operator+=(float2& sum, float2 v) {
+    return sum = {sum.x + v.x, sum.y + v.y};
+}
+inline float4& operator+=(float4& sum, float4 v) {
+    return sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
+}
 
 inline float4 make_float4(float x, float y, float z, float w) {
     return {x, y, z, w};

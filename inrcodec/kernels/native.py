@@ -34,6 +34,7 @@ __all__ = [
     "grid_mlp_descent",
     "grid_mlp_descent_on_gpu",
     "grid_mlp_forward",
+    "grid_table_gradient_on_gpu",
     "keep_freed_memory",
     "latent_cost",
     "latent_floats_on_gpu",
@@ -76,15 +77,62 @@ def call_on_gpu(
     out: torch.Tensor,
     *,
     direction: torch.Tensor | None = None,
-    scratch: torch.Tensor | None = None,
+    last: tuple[object, ...] = (),
 ) -> None:
     """Queue the native function `name` on the current stream of the GPU that holds `out`.
 
-    Tables and features may be of 16 bits. With `scratch`, int64 [values of the table + 1], its
-    gradient is summed in whole numbers.
+    Tables and features may be of 16 bits. `last`: what follows the direction.
     """
-    last = (scratch,) if name == "grid_encode_table_gradient" else ()
-    queue_on_gpu(name, out, *inputs, geometry.shape, out, direction, *last)
+    way = None if direction is None else _on_gpu(direction)
+    arrays = map(_on_gpu, inputs)
+    queue_on_gpu(name, out, *arrays, geometry.shape, _on_gpu(out), way, *last)
+
+
+def grid_table_gradient_on_gpu(
+    inputs: tuple[torch.Tensor, torch.Tensor],
+    geometry: GridGeometry,
+    out: torch.Tensor,
+    *,
+    direction: torch.Tensor | None,
+    is_whole: bool,
+) -> None:
+    """Queue the gradient of a table; from gradient and coords. Whole: the same bits each time."""
+    is_along = direction is not None
+    scratch = _table_bytes(geometry, inputs, is_along=is_along, is_whole=is_whole)
+    call_on_gpu(
+        "grid_encode_table_gradient",
+        inputs,
+        geometry,
+        out,
+        direction=direction,
+        last=(_on_gpu(scratch), is_whole),
+    )
+
+
+def _table_bytes(
+    geometry: GridGeometry,
+    inputs: tuple[torch.Tensor, torch.Tensor],
+    *,
+    is_along: bool,
+    is_whole: bool,
+) -> torch.Tensor:
+    """What the gradient of a table works with on a GPU, of a gradient like the first at points."""
+    import torch
+
+    like, coords = inputs
+    shape = geometry.n_dims, geometry.n_features, geometry.shape, coords.shape[0]
+    n_bytes = _module().grid_table_scratch_cuda(*shape, _type_of(like), is_along, is_whole)
+    return torch.empty(n_bytes, dtype=torch.uint8, device=like.device)
+
+
+def _on_gpu(tensor: torch.Tensor) -> tuple[object, ...]:
+    """A tensor as native code takes it there: DLPack would order streams for each."""
+    is_plain = tensor.is_contiguous()
+    return tensor.data_ptr(), tuple(tensor.shape), _type_of(tensor), is_plain, tensor.get_device()
+
+
+def _type_of(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype)[6:]  # after "torch."
 
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:
@@ -136,7 +184,7 @@ def mlp_forward_on_gpu(
     inputs: tuple[torch.Tensor, torch.Tensor], shape: Perceptron, out: torch.Tensor
 ) -> None:
     """Queue a network that has kernels on a GPU; from x and the joined parameters."""
-    queue_on_gpu("mlp_forward", out, *inputs, _network(shape), out)
+    queue_on_gpu("mlp_forward", out, *map(_on_gpu, inputs), _network(shape), _on_gpu(out))
 
 
 def mlp_gradients_on_gpu(
@@ -146,22 +194,30 @@ def mlp_gradients_on_gpu(
     scratch: torch.Tensor,
 ) -> None:
     """As `mlp_gradients`, queued; `scratch` as `network_floats_on_gpu` says."""
-    queue_on_gpu("mlp_gradients", scratch, *inputs, _network(shape), *out, scratch)
+    of_parameters, of_x = out
+    outputs = _on_gpu(of_parameters), None if of_x is None else _on_gpu(of_x)
+    arrays = map(_on_gpu, inputs)
+    queue_on_gpu("mlp_gradients", scratch, *arrays, _network(shape), *outputs, _on_gpu(scratch))
 
 
 def grid_mlp_descent_on_gpu(
     inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
     shape: GridPerceptron,
     out: tuple[torch.Tensor, torch.Tensor],
-    scratch: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None],
-) -> None:
-    """As `grid_mlp_descent`, queued; the sum of squares becomes the first float of the scratch.
-
-    `scratch`: floats as `network_floats_on_gpu` says, features [n, inputs], and int64 [values of
-    the table + 1], with which the table's gradient is summed in whole numbers, or None.
-    """
+    *,
+    is_whole: bool,
+) -> float:
+    """As `grid_mlp_descent`; with whole sums the same each time. Waits for the GPU."""
+    coords, _, table, _ = inputs
+    n_floats = network_floats_on_gpu(shape.perceptron, len(coords), coords.get_device())
+    floats, features = table.new_empty(n_floats), table.new_empty(len(coords), shape.grid.n_outputs)
+    of_table = _table_bytes(shape.grid, (table, coords), is_along=False, is_whole=is_whole)
     shapes = shape.grid.shape, _network(shape.perceptron)
-    queue_on_gpu("grid_mlp_descent", scratch[0], *inputs, *shapes, out, scratch)
+    outputs = tuple(map(_on_gpu, out))
+    scratch = tuple(map(_on_gpu, (floats, features, of_table)))
+    arrays = map(_on_gpu, inputs)
+    queue_on_gpu("grid_mlp_descent", table, *arrays, *shapes, outputs, scratch, is_whole)
+    return float(floats[0])
 
 
 def quantize_forward(

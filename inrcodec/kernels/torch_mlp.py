@@ -74,19 +74,15 @@ def grid_descent_on_gpu(
     coords: Tensor, targets: Tensor, values: Tensor, shape: GridPerceptron
 ) -> tuple[float, Tensor]:
     """`inrcodec.kernels.grid_mlp_descent` for tensors of which `floats_on_gpu` says some."""
-    n_floats = floats_on_gpu(shape.perceptron, coords)
-    scratch, features = (
-        values.new_empty(n_floats),
-        values.new_empty(len(coords), shape.perceptron.sizes[0]),
-    )
-    whole = None
     table, parameters = shape.split(values)
-    if torch.are_deterministic_algorithms_enabled():
-        whole = values.new_empty(table.numel() + 1, dtype=torch.int64)
     out = torch.empty_like(values)
-    inputs = coords, targets, table, parameters
-    native.grid_mlp_descent_on_gpu(inputs, shape, shape.split(out), (scratch, features, whole))
-    return float(scratch[0]) / targets.numel(), out
+    squares = native.grid_mlp_descent_on_gpu(
+        (coords, targets, table, parameters),
+        shape,
+        shape.split(out),
+        is_whole=torch.are_deterministic_algorithms_enabled(),
+    )
+    return squares / targets.numel(), out
 
 
 def _reference_gradients(

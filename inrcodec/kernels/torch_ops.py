@@ -62,10 +62,9 @@ def _table_gradient(
     geometry, inputs = _geometry(grid), (gradient, coords)
     if not _is_native(gradient, coords, direction):
         return reference.grid_encode_table_gradient(*inputs, geometry, direction=direction)
-    shape = (geometry.n_entries, geometry.n_features)
-    out = gradient.new_empty(shape, dtype=torch.float32)
+    out = _empty_table(*inputs, direction, grid)
     name = "grid_encode_table_gradient"
-    return _run_native(name, inputs, geometry, out, direction=direction).to(gradient.dtype)
+    return _run_native(name, inputs, geometry, out, direction=direction)
 
 
 def _coords_gradient(gradient: Tensor, coords: Tensor, table: Tensor, *way: Any) -> Tensor:
@@ -104,11 +103,14 @@ def _run_native(
     way = None if direction is None else _aligned(direction)
     if out.device.type == "cpu":
         native.call_on_cpu(name, arrays, geometry, out, direction=way)
-        return out
-    scratch = None
-    if name == "grid_encode_table_gradient" and torch.are_deterministic_algorithms_enabled():
-        scratch = out.new_empty(out.numel() + 1, dtype=torch.int64)
-    native.call_on_gpu(name, arrays, geometry, out, direction=way, scratch=scratch)
+    elif name == "grid_encode_table_gradient":
+        is_whole = torch.are_deterministic_algorithms_enabled()
+        gradient, coords = arrays
+        native.grid_table_gradient_on_gpu(
+            (gradient, coords), geometry, out, direction=way, is_whole=is_whole
+        )
+    else:
+        native.call_on_gpu(name, arrays, geometry, out, direction=way)
     return out
 
 
