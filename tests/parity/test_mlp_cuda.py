@@ -183,8 +183,12 @@ def test_a_descent_on_a_gpu_agrees(
     loss = torch.mean((kernels.grid_mlp(wide[0], leaf, shape) - wide[1]) ** 2)
     loss.backward()
     assert mean == pytest.approx(loss.item(), rel=1e-5)
-    off = (gradient.cpu().double() - leaf.grad).norm() / leaf.grad.norm()
-    assert off <= 2e-5
+    _, on_cpu = kernels.grid_mlp_descent(*arrays, shape)  # of float32, so with the same kinks
+    off, own = (
+        float((array.double() - leaf.grad).norm() / leaf.grad.norm())
+        for array in (gradient.cpu(), torch.from_numpy(on_cpu))
+    )
+    assert off <= 1.5 * own + 2e-6
 
 
 def test_the_bits_are_the_same_each_time(cuda: ModuleType) -> None:
