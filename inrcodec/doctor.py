@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib import metadata, util
+from importlib import metadata
 from types import ModuleType
 
 from inrcodec import __version__
@@ -24,7 +24,8 @@ _OPTIONAL = {
 def report() -> dict[str, object]:
     """Versions, native code and optional packages; plain values, ready for JSON.
 
-    `native_problem` is the actual error when the native module cannot be loaded, else None.
+    `native_problem` is the actual error when the native module cannot be loaded, else None, and
+    `tcnn_problem` why backend tcnn cannot be chosen.
     `cuda_runtime` is the CUDA version that the native module was compiled with, None without CUDA.
     `decoded_by`, `latentgrid_fitted_by` and `others_fitted_by` say what computes, and why nothing
     faster does.
@@ -44,7 +45,7 @@ def report() -> dict[str, object]:
         **_cuda(module),
         "gpu_problem": dispatch.gpu_problem(),
         **_workers(module),
-        "tinycudann": util.find_spec("tinycudann") is not None,
+        "tcnn_problem": dispatch.tcnn_problem(),
     }
 
 
@@ -83,7 +84,7 @@ def _cuda(module: ModuleType | None) -> dict[str, object]:
 
 
 def _workers(module: ModuleType | None) -> dict[str, str]:
-    if dispatch.backend() == "native" and module is not None:
+    if dispatch.uses_native() and module is not None:
         on_cpu = f"native code on the CPU ({module.instruction_set()}, {_threads()} threads)"
     else:
         problem = dispatch.native_problem() or "native code is not chosen"
@@ -97,6 +98,8 @@ def _workers(module: ModuleType | None) -> dict[str, str]:
     elif dispatch.device() == "cuda":
         latents = "native code on the GPU, of more than 8 channels on the CPU"
         others = f"{on_cpu}; with --device cuda on the GPU, networks by torch, grids by native code"
+    if dispatch.tcnn_problem() is None:
+        others += "; with --backend tcnn, models of cubic grids on the GPU"
     return {"decoded_by": on_cpu, "latentgrid_fitted_by": latents, "others_fitted_by": others}
 
 

@@ -1,7 +1,8 @@
 """What every test may use: random states put back, native code and GPUs asked for by name.
 
-INRCODEC_REQUIRE is a list, "native", "cuda" or "native,cuda": what it names must be there, and a
-test that would be skipped without it fails instead.
+INRCODEC_REQUIRE is a list of "native", "cuda" and "tcnn", as "native,cuda": what it names must be
+there, and a test that would be skipped without it fails instead. "tcnn" is tiny-cuda-nn's package
+tinycudann, and a GPU that it can use.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def _skip(what: str, reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def skip() -> Callable[[str, str], None]:
-    """Skip for want of "native" or "cuda", for a reason; fail where INRCODEC_REQUIRE names it."""
+    """Skip for want of "native", "cuda" or "tcnn"; fail where INRCODEC_REQUIRE names it."""
     return _skip
 
 

@@ -29,7 +29,10 @@ AsJson = Annotated[
 
 Backend = Annotated[
     str,
-    typer.Option(metavar="auto|native|torch|tcnn", help="What computes grids and networks."),
+    typer.Option(
+        metavar="auto|native|torch|tcnn",
+        help="What computes grids and networks; tcnn: grids on a GPU, by tiny-cuda-nn.",
+    ),
 ]
 
 ChannelsLast = Annotated[
@@ -71,5 +74,6 @@ def choose_engine(device: str, backend: str) -> None:
     """Where and by what this process computes from now on. Raises ConfigError."""
     from inrcodec import kernels
 
+    kernels.set_device("auto")  # which every backend takes
     kernels.set_backend(cast("Choice", backend))  # it refuses any other
     kernels.set_device(cast("DeviceChoice", device))

@@ -27,6 +27,7 @@ from inrcodec.kernels.dispatch import (
     set_device,
     set_threads,
     threads,
+    uses_native,
 )
 from inrcodec.kernels.geometry import GridGeometry, GridLevel, Interpolation
 from inrcodec.kernels.perceptron import Activation, GridPerceptron, Perceptron
@@ -78,6 +79,7 @@ __all__ = [
     "soap_step",
     "soft_latents",
     "threads",
+    "uses_native",
 ]
 
 
@@ -87,7 +89,8 @@ def grid_encode(coords: Array, table: Array, geometry: GridGeometry) -> Array:
     Coordinates lie in [0, 1]; others are moved to the border, NaN to 0. Torch tensors get
     gradients for both arguments, which can be differentiated again; a second derivative by
     coordinates cannot (NotImplementedError). float32 runs natively where that is built, on a GPU a
-    table of 16 bits too, every other float type on the reference. Raises ConfigError when a shape
+    table of 16 bits too, every other float type on the reference. With backend tcnn, tiny-cuda-nn
+    runs what is on a GPU, differentiable once (`torch_tcnn.py`). Raises ConfigError when a shape
     contradicts the geometry, and for arrays of other than floats or on several devices.
     """
     check_arrays("grid_encode", coords=coords, table=table)

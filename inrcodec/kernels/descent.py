@@ -90,7 +90,8 @@ def grid_mlp_descent(
     """As `mlp_descent`, of a network of a grid's features at `coords` [n, n_dims].
 
     The gradient is that of `values` [shape.n_values]: the table, then the parameters. On a GPU both
-    run natively if the network has a kernel there, else the grid does.
+    run natively if the network has a kernel there, else the grid does, or by tiny-cuda-nn with
+    backend tcnn.
     """
     check_alike("grid_mlp_descent", coords=coords, targets=targets, values=values)
     _check(coords, "coords", (len(coords), shape.grid.n_dims))
@@ -119,11 +120,14 @@ def grid_mlp_descent(
 def _descent_on_gpu(
     coords: Any, targets: Any, values: Any, shape: GridPerceptron
 ) -> tuple[float, Any] | None:
-    """What native kernels of a GPU give, or None if the arrays or the network are not for them."""
+    """What native kernels of a GPU give, or tiny-cuda-nn, or None if the arrays or the network are
+    not for them."""
     if isinstance(coords, np.ndarray):
         return None
-    from inrcodec.kernels import torch_mlp  # imports torch
+    from inrcodec.kernels import torch_mlp, torch_tcnn  # imports torch
 
+    if torch_tcnn.runs(coords):
+        return torch_tcnn.grid_mlp_descent(coords, targets, values, shape)
     if not torch_mlp.floats_on_gpu(shape.perceptron, coords, values):
         return None
     return torch_mlp.grid_descent_on_gpu(coords, targets, values, shape)

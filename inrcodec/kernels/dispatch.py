@@ -26,7 +26,9 @@ __all__ = [
     "set_backend",
     "set_device",
     "set_threads",
+    "tcnn_problem",
     "threads",
+    "uses_native",
 ]
 
 Choice = Literal["auto", "native", "torch", "tcnn"]
@@ -34,33 +36,55 @@ Device = Literal["auto", "cpu", "cuda"]
 
 _MAX_THREADS: Final = 256
 _LEAST_CAPABILITY: Final = (8, 0)  # as of cuda_ext/CMakeLists.txt
+_NO_TCNN: Final = (
+    "the package tinycudann is not installed; it is built from github.com/NVlabs/tiny-cuda-nn"
+)
 _choice: Choice = "auto"
 _device: Device = "auto"
 _threads: int | None = None
 
 
-def backend() -> Literal["native", "torch"]:
-    """What runs float32 kernels now: native code or the reference."""
-    return "torch" if native() is None else "native"
+def backend() -> Literal["native", "torch", "tcnn"]:
+    """What runs float32 kernels now: native code or the reference.
+
+    "tcnn": tiny-cuda-nn runs grids on a GPU, and all else is run as by "auto".
+    """
+    if _choice == "tcnn":
+        return "tcnn"
+    return "native" if uses_native() else "torch"
+
+
+def uses_native() -> bool:
+    """Whether native code runs what it takes."""
+    return native() is not None
 
 
 def set_backend(choice: Choice) -> None:
     """Choose native code, the reference ("torch"), or native code where it is built ("auto").
 
-    Raises ConfigError for a choice that this installation does not have, with the reason.
+    "tcnn" is "auto", but grids on a GPU are run by tiny-cuda-nn, and fits of grids run there.
+    Raises ConfigError for a choice that this installation does not have, with the reason, and for
+    "tcnn" when the CPU is chosen for fits.
     """
     global _choice
     if choice not in get_args(Choice):
         raise ConfigError(f"backend {choice} is not one of {', '.join(get_args(Choice))}")
     if choice == "tcnn":
-        raise ConfigError(f"backend tcnn is not available: {_tcnn_problem()}")
+        _check_not_on_cpu(choice, _device)
+        if problem := tcnn_problem():
+            raise ConfigError(f"backend tcnn is not available: {problem}")
     if choice == "native" and native_problem():
         raise ConfigError(f"backend native is not available: {native_problem()}")
     _choice = choice
 
 
-def device() -> Literal["cpu", "cuda"]:
-    """Where fits that can do so run now. Raises ConfigError where that has become impossible."""
+def device(*, grid: bool = False) -> Literal["cpu", "cuda"]:
+    """Where fits that can do so run now; with backend tcnn one of a `grid` needs no native code.
+
+    Raises ConfigError where that has become impossible.
+    """
+    if grid and _choice == "tcnn":
+        return "cuda"
     problem = None if _device == "cpu" else gpu_problem()
     if problem and _device == "cuda":
         raise ConfigError(f"device cuda is not available: {problem}")
@@ -71,19 +95,21 @@ def set_device(choice: Device) -> None:
     """Choose where fits run: on the CPU, on a GPU, or on a GPU where one can be used ("auto").
 
     Fits of coordinate networks run on the CPU unless a GPU is asked for. Raises ConfigError for a
-    choice that this machine or this installation does not have, with the reason.
+    choice that this machine or this installation does not have, with the reason, and for the CPU
+    with backend tcnn.
     """
     global _device
     if choice not in get_args(Device):
         raise ConfigError(f"device {choice} is not one of {', '.join(get_args(Device))}")
-    if choice == "cuda" and (problem := gpu_problem()):
+    _check_not_on_cpu(_choice, choice)
+    if choice == "cuda" and _choice != "tcnn" and (problem := gpu_problem()):
         raise ConfigError(f"device cuda is not available: {problem}")
     _device = choice
 
 
-def gpu_is_asked_for() -> bool:
-    """Whether fits have to run on a GPU."""
-    return _device == "cuda"
+def gpu_is_asked_for(*, grid: bool = False) -> bool:
+    """Whether fits have to run on a GPU; with backend tcnn those of a `grid` have to."""
+    return _device == "cuda" or (grid and _choice == "tcnn")
 
 
 def gpu_problem() -> str | None:
@@ -95,6 +121,18 @@ def gpu_problem() -> str | None:
         return "native code was compiled without CUDA"
     if module.cuda_device_count() == 0:
         return "there is no GPU that its driver can use"
+    return _torch_problem() or _capability_problem()
+
+
+def tcnn_problem() -> str | None:
+    """Why tiny-cuda-nn cannot run grids, or None when it can."""
+    try:
+        importlib.import_module("tinycudann")
+    except (ImportError, OSError) as error:  # OSError: it finds no GPU, or is built for another
+        if isinstance(error, ImportError) and error.name == "tinycudann":
+            return _NO_TCNN
+        said = " ".join(str(error).split())
+        return _torch_problem() or f"tinycudann cannot be imported: {said}"
     return _torch_problem()
 
 
@@ -104,8 +142,13 @@ def _torch_problem() -> str | None:
         import torch
     except ImportError:
         return "torch is not installed"
-    if not torch.cuda.is_available():
-        return "torch has no CUDA here"
+    return None if torch.cuda.is_available() else "torch has no CUDA here"
+
+
+@cache
+def _capability_problem() -> str | None:
+    import torch
+
     capability = torch.cuda.get_device_capability()
     if capability < _LEAST_CAPABILITY:
         return f"the GPU has compute capability {capability[0]}.{capability[1]}, not 8.0"
@@ -169,9 +212,6 @@ def _available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _tcnn_problem() -> str:
-    try:
-        importlib.import_module("tinycudann")
-    except ImportError:
-        return "the package tinycudann is not installed"
-    return "this version has no bridge to tinycudann"
+def _check_not_on_cpu(choice: Choice, where: Device) -> None:
+    if choice == "tcnn" and where == "cpu":
+        raise ConfigError("backend tcnn runs on a GPU, not on device cpu")

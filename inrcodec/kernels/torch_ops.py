@@ -4,7 +4,7 @@ Imported only when a torch tensor comes in. An operator runs native code where t
 takes the tensors (float32, on a CUDA device with tables and features of 16 bits too, whose sums are
 float32), else the reference; a caller sees no difference. On a GPU the gradient of a table is
 summed in no fixed order, but for `torch.use_deterministic_algorithms(True)`. A geometry travels
-through the schema as its numbers.
+through the schema as its numbers. With backend tcnn `torch_tcnn.py` runs a grid on a GPU instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
-from inrcodec.kernels import dispatch, native, reference
+from inrcodec.kernels import dispatch, native, reference, torch_tcnn
 from inrcodec.kernels.arguments import plain
 from inrcodec.kernels.geometry import GridGeometry
 
@@ -27,7 +27,12 @@ _library: Final = torch.library.Library("inrcodec", "DEF")  # type: ignore[no-un
 
 
 def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor:
-    """`inrcodec.kernels.grid_encode` for tensors whose shapes are checked; differentiable twice."""
+    """`inrcodec.kernels.grid_encode` for tensors whose shapes are checked; differentiable twice.
+
+    With backend tcnn on a GPU, once.
+    """
+    if torch_tcnn.runs(coords):
+        return torch_tcnn.grid_encode(coords, table, geometry)
     features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, None, geometry.numbers)
     return features
 

@@ -33,7 +33,8 @@ class Outcome:
 @pytest.fixture
 def run(capfdbinary, monkeypatch) -> Callable[..., Outcome]:
     """Run a command line in this process."""
-    monkeypatch.setattr(dispatch, "_choice", dispatch._choice)  # --backend sets it: put back
+    for name in ("_choice", "_device"):  # set by --backend and --device: put back
+        monkeypatch.setattr(dispatch, name, getattr(dispatch, name))
 
     def call(*arguments: object, stdin: bytes = b"") -> Outcome:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))

@@ -124,6 +124,7 @@ def test_an_existing_output_is_refused_before_any_work(run, tmp_path, command):
         (("--jobs", "0"), "jobs 0 is not in [1, 32]"),
         (("--device", "tpu"), "device tpu is not one of auto, cpu, cuda"),
         (("--backend", "fpga"), "backend fpga is not one of"),
+        (("--backend", "tcnn", "--device", "cpu"), "backend tcnn "),
         (("--config", "missing.toml"), "cannot read config missing.toml"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -46,14 +47,24 @@ def test_choosing_the_reference_changes_the_backend_and_with_it_the_use_of_a_gpu
     kernels.set_backend("torch")
     problem = dispatch.native_problem() or "native code is not chosen"
     on_cpu = f"the reference on the CPU ({problem})"
+    by_tcnn = "; with --backend tcnn, models of cubic grids on the GPU"
     assert doctor.report() == {
         **before,
         "backend": "torch",
         "gpu_problem": problem,
         "decoded_by": on_cpu,
         "latentgrid_fitted_by": f"{on_cpu}; no GPU: {problem}",
-        "others_fitted_by": on_cpu,
+        "others_fitted_by": on_cpu if before["tcnn_problem"] else on_cpu + by_tcnn,
     }
+
+
+def test_the_report_says_why_tiny_cuda_nn_cannot_be_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tinycudann", None)  # as good as absent
+    problem = str(doctor.report()["tcnn_problem"])
+    assert problem == dispatch.tcnn_problem()
+    assert problem.startswith("the package tinycudann is not installed; ")
 
 
 def test_without_torch_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:

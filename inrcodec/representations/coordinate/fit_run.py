@@ -22,7 +22,9 @@ class NetworkRun:
 
     def __init__(self, network: Network, data: FitData, weights: NDArray[np.float32]) -> None:
         self._network, self._data, self._weights = network, data, weights
-        self._device = kernels.device() if kernels.gpu_is_asked_for() else "cpu"
+        has_grid = network.has_grid
+        is_asked_for = kernels.gpu_is_asked_for(grid=has_grid)
+        self._device = kernels.device(grid=has_grid) if is_asked_for else "cpu"
 
     def descent(self, points: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
         """The mean square error at points [n], by index, and its gradient by the weights."""
@@ -41,7 +43,7 @@ class NetworkRun:
 
     def _at_home(self, array: NDArray[np.float32]) -> Any:
         """The array as what runs the network likes it best, on a GPU a copy."""
-        if self._device == "cpu" and kernels.backend() == "native":
+        if self._device == "cpu" and kernels.uses_native():
             return array
         return torch.from_numpy(array).to(self._device)
 

@@ -13,7 +13,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import (
@@ -91,6 +91,7 @@ class GridConfig:
 class GridNetwork(Network):
     """Grid features at a point, `depth` ReLU layers and a linear one, all without bias."""
 
+    has_grid: ClassVar[bool] = True
     levels: int = shape_field(1, 32)
     log2_features: int = shape_field(0, 3)
     log2_table_size: int = shape_field(3, 24)

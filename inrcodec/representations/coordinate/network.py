@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,12 @@ class StoredField(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Network(ABC):
-    """A function from `n_dims` coordinates to `n_channels` values. Raises ConfigError off range."""
+    """A function from `n_dims` coordinates to `n_channels` values. Raises ConfigError off range.
 
+    `has_grid`: whether `kernels.grid_encode` is in its formula.
+    """
+
+    has_grid: ClassVar[bool] = False
     n_dims: int = shape_field(1, 4)
     n_channels: int = shape_field(1, 64)
 

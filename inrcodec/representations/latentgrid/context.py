@@ -59,7 +59,7 @@ def decode_latents(
     data: bytes, shape: LatentShape, weights: dict[str, Fixed], maxima: Sequence[int]
 ) -> tuple[Latents, ...]:
     """The inverse of `encode_latents`. Raises CorruptError for words that it does not write."""
-    if kernels.backend() == "native":
+    if kernels.uses_native():
         return _decode_natively(data, shape, weights, maxima)
     model, decoder = ContextModel(shape, weights), SymbolDecoder(data)
     grids: list[Latents] = []

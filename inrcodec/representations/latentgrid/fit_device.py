@@ -45,7 +45,7 @@ def at_home(device: str, *, several: bool) -> Iterator[None]:
     torch has one thread where tiles have theirs, or native code leaves it little. On the CPU freed
     memory is kept: iterations of tiles of a megapixel take 0.9 times as long for it.
     """
-    few = several or kernels.backend() == "native"
+    few = several or kernels.uses_native()
     with (
         _ONE_TORCH_THREAD if few else nullcontext(),
         own_stream() if device == "cuda" else FREED_MEMORY_KEPT,

@@ -41,7 +41,7 @@ def synthesize(
     `grids`: of latents, coarsest first, without hyperlatents. `output`: an offset for each channel
     and one scale, in units of 2^-16.
     """
-    if kernels.backend() == "native":
+    if kernels.uses_native():
         return kernels.native.synthesize(grids, shape, weights, output)
     height, width = shape.height, shape.width
     latents = upsample(grids, weights).reshape(shape.n_levels, -1)
