@@ -1,9 +1,11 @@
-// Grid encode on the GPU; all sums are of float32. Threads and data: block row y is level y, so that
-// one table at a time is hot in the cache; within it, one thread per point. Gradients of the table
-// are added with atomics, in no fixed order or as whole numbers (grid_rows.h); the gradient of a
-// point's coordinates is one thread's, over all levels. The grid travels as a kernel argument, so
-// that launches can be captured in a CUDA graph.
+// Grid encode on the GPU; all sums are of float32. Blocks have tiles of points and levels (grid_tile.h),
+// some levels of all points before the next, so that a few tables at a time are hot in the caches.
+// Gradients of the table are added with atomics, in no fixed order or as whole numbers (grid_rows.h),
+// those of coarse levels in shared memory first. The gradient of a point's coordinates is one
+// thread's, over all levels. The grid travels as a kernel argument, so that launches can be captured
+// in a CUDA graph.
 #include "../common/grid_encode.h"
+#include "grid_along.h"
 #include "grid_cells.h"
 #include "grid_tile.h"
 #include "launch.h"
@@ -14,14 +16,10 @@ namespace {
 constexpr char kOp[] = "grid_encode";
 constexpr int kThreads = 256;
 
-__device__ int64_t point_of_thread() {
-    return int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-}
-
 template <class Place, int F>
 __global__ void forward(const Grid grid, const GridCall call) {
     INRCODEC_SHARED(shared);
-    const Tile<Place, F> tile(grid, call, 0);
+    const Tile<Place, F, kForwardNumbers> tile(grid, call, 0);
     with_values(call.values, [&](auto kind) {
         using T = decltype(kind);
         for (int l = 0; l < tile.n_levels; ++l) {
@@ -38,7 +36,7 @@ __global__ void forward(const Grid grid, const GridCall call) {
             }
             for (int f = 0; f < F; ++f) {
                 const float sum = sum_of_lanes<Place::kLanes>(sums.at[f]);
-                if (tile.lane == 0) shared[tile.row * kTileStride + l * F + f] = sum;
+                if (tile.lane == 0) shared[tile.row * tile.kStride + l * F + f] = sum;
             }
         }
         __syncthreads();
@@ -52,7 +50,7 @@ template <class Place, int F>
 __global__ void table_gradient(const Grid grid, const GridCall call, const Sums sums,
                                int first_level) {
     INRCODEC_SHARED(shared);
-    const Tile<Place, F> tile(grid, call, first_level);
+    const Tile<Place, F, kGradientNumbers> tile(grid, call, first_level);
     tile.for_each(grid, call, [&](int at, int64_t number) {
         shared[at] = load_number(call.gradient, number, call.values);
     });
@@ -62,7 +60,7 @@ __global__ void table_gradient(const Grid grid, const GridCall call, const Sums 
         const Place cell(tile.x, level, grid.skew);
         Row<F> g = {};
         for (int f = 0; f < F && tile.is_there; ++f)
-            g.at[f] = shared[tile.row * kTileStride + l * F + f];
+            g.at[f] = shared[tile.row * tile.kStride + l * F + f];
         for (int slot = 0; slot < Place::kSlots; ++slot) {
             const int corner = cell.corner_of(slot, tile.lane);
             add_side<Place::kLanes, F>(sums, level.offset + cell.row(corner, level),
@@ -125,79 +123,6 @@ __global__ void coords_gradient(const Grid grid, const GridCall call) {
     for (int d = 0; d < D; ++d) {
         call.out[i * D + d] = is_inside(x[d]) ? total[d] : 0.0f;
     }
-}
-
-// --- the same for derivatives along a direction, for any number of features -------------------
-
-template <class Place>
-__global__ void forward_along(const Grid grid, const GridCall call) {
-    constexpr int D = Place::D;
-    const int64_t i = point_of_thread();
-    if (i >= call.n_points) return;
-    const GridLevel& level = grid.levels[blockIdx.y];
-    const int n_features = grid.n_features;
-    const Place cell(call.coords + i * D, level, grid.skew);
-    const Way<D> way(call.coords + i * D, call.direction + i * D, level, grid.skew);
-    for (int f = 0; f < n_features; ++f) {
-        Row<1> sum = {};
-        for (int corner = 0; corner < Place::kCorners; ++corner) {
-            const int64_t number = int64_t{level.offset} + cell.row(corner, level);
-            const Row<1> value = load_row<1>(call.table, number * n_features + f, call.values);
-            sum.at[0] += way.weight(cell, corner) * value.at[0];
-        }
-        const int64_t at = (i * grid.n_levels + blockIdx.y) * n_features + f;
-        store_number(call.out, at, call.values, sum.at[0]);
-    }
-}
-
-template <class Place>
-__global__ void table_gradient_along(const Grid grid, const GridCall call, const Sums sums) {
-    constexpr int D = Place::D;
-    const int64_t i = point_of_thread();
-    if (i >= call.n_points) return;
-    const GridLevel& level = grid.levels[blockIdx.y];
-    const int n_features = grid.n_features;
-    const int64_t first = (i * grid.n_levels + blockIdx.y) * n_features;
-    const Place cell(call.coords + i * D, level, grid.skew);
-    const Way<D> way(call.coords + i * D, call.direction + i * D, level, grid.skew);
-    for (int corner = 0; corner < Place::kCorners; ++corner) {
-        const int64_t number = int64_t{level.offset} + cell.row(corner, level);
-        const float w = way.weight(cell, corner);
-        for (int f = 0; f < n_features; ++f) {
-            const Row<1> g = load_row<1>(call.gradient, first + f, call.values);
-            add_row<1>(sums, number * n_features + f, w, g);
-        }
-    }
-}
-
-template <class Place>
-__global__ void coords_gradient_along(const Grid grid, const GridCall call) {
-    constexpr int D = Place::D;
-    const int64_t i = point_of_thread();
-    if (i >= call.n_points) return;
-    const int n_features = grid.n_features;
-    const float* x = call.coords + i * D;
-    float total[D] = {};
-    for (int l = 0; l < grid.n_levels; ++l) {
-        const GridLevel& level = grid.levels[l];
-        const int64_t first = (i * grid.n_levels + l) * n_features;
-        const Place cell(x, level, grid.skew);
-        const Way<D> way(x, call.direction + i * D, level, grid.skew);
-        float slopes[D] = {}, sum = 0.0f;
-        for (int corner = 0; corner < Place::kCorners; ++corner) {
-            const int64_t number = int64_t{level.offset} + cell.row(corner, level);
-            float dot = 0.0f;
-            for (int f = 0; f < n_features; ++f) {
-                const Row<1> value = load_row<1>(call.table, number * n_features + f, call.values);
-                dot += load_row<1>(call.gradient, first + f, call.values).at[0] * value.at[0];
-            }
-            for (int d = 0; d < D; ++d) slopes[d] += way.slope(cell, corner, d) * dot;
-        }
-        for (int d = 0; d < D; ++d) sum += slopes[d];
-        const float shared = grid.skew != 0.0f ? grid.skew * sum : 0.0f;
-        for (int d = 0; d < D; ++d) total[d] += level.scale[d] * (slopes[d] + shared);
-    }
-    for (int d = 0; d < D; ++d) call.out[i * D + d] = is_inside(x[d]) ? total[d] : 0.0f;
 }
 
 template <typename... Arguments>
@@ -266,15 +191,16 @@ void launch_points(const Launcher& launcher, Kernel<Arguments...> kernel, const 
     launcher.run(kernel, blocks, dim3(kThreads), 0, grid, call, arguments...);
 }
 
-// A block per tile, of the levels from first_level on.
+// A block per tile of n_numbers features of a point, of the levels from first_level on.
 template <typename... Arguments>
 void launch_tiles(const Launcher& launcher, Kernel<Arguments...> kernel, const Grid& grid,
-                  const GridCall& call, int first_level, Arguments... arguments) {
+                  const GridCall& call, int n_numbers, int first_level, Arguments... arguments) {
     const bool has_pairs = grid.corners != Corners::kVertex;
-    const int n_numbers = (grid.n_levels - first_level) * grid.n_features;
-    const dim3 blocks(blocks_for(call.n_points, kTilePoints), blocks_for(n_numbers, kTileNumbers));
     const dim3 threads(has_pairs ? 2 * kTilePoints : kTilePoints);
-    launcher.run(kernel, blocks, threads, kTileBytes, grid, call, arguments...);
+    const int64_t n_others = int64_t{grid.n_levels - first_level} * grid.n_features;
+    const dim3 blocks(blocks_for(call.n_points, kTilePoints), blocks_for(n_others, n_numbers));
+    const size_t n_floats = static_cast<size_t>(kTilePoints * (n_numbers + 1));
+    launcher.run(kernel, blocks, threads, sizeof(float) * n_floats, grid, call, arguments...);
 }
 
 constexpr int kCoarseThreads = 1024;
@@ -299,8 +225,8 @@ void sum_table_fast(const Grid& grid, const GridCall& call, const Launcher& laun
                     const Sums& sums, size_t shared_bytes) {
     const Coarse coarse(grid, call, shared_bytes);
     const auto sum_others = [&] {
-        launch_tiles(launcher, find(kTableGradient, grid), grid, call, coarse.n_levels, sums,
-                     coarse.n_levels);
+        launch_tiles(launcher, find(kTableGradient, grid), grid, call, kGradientNumbers,
+                     coarse.n_levels, sums, coarse.n_levels);
     };
     if (coarse.n_levels == 0) return sum_others();
     const auto sum_coarse = [&](const Launcher& side) {
@@ -320,7 +246,7 @@ void sum_table(const Grid& grid, const GridCall& call, const Launcher& launcher,
     if (sums.how == Summing::kFast) {
         return sum_table_fast(grid, call, launcher, sums, shared_bytes);
     }
-    launch_tiles(launcher, find(kTableGradient, grid), grid, call, 0, sums, 0);
+    launch_tiles(launcher, find(kTableGradient, grid), grid, call, kGradientNumbers, 0, sums, 0);
 }
 
 // The bits that a term may have so that as many as there can be add up to less than 2^62.
@@ -330,41 +256,6 @@ int bits_of_a_term(const Grid& grid, const GridCall& call) {
     return n_bits;
 }
 
-// Where sums lie in the scratch of a call, in bytes; -1: nowhere.
-struct TableScratch {
-    int64_t fast = -1, others = -1, whole = -1, n_bytes = 0;
-
-    TableScratch(const Grid& grid, const GridCall& call, TableSums sums) {
-        const int64_t n_values = int64_t{grid.n_entries} * grid.n_features;
-        if (sums == TableSums::kWhole) {
-            whole = take(8 * (n_values + 1));
-            return;
-        }
-        if (call.values != GridValues::kFloat32) fast = take(4 * n_values);
-        const bool has_pairs = grid.corners != Corners::kVertex && grid.n_features == 2;
-        const bool is_worth_it = call.n_points * grid.n_levels > 2 * int64_t{grid.n_entries};
-        if (has_pairs && is_worth_it && !call.direction) others = take(4 * n_values);
-    }
-
-    Sums sums_in(char* scratch, float* out, int64_t n_values) const {
-        Sums sums;
-        sums.fast = fast < 0 ? out : reinterpret_cast<float*>(scratch + fast);
-        if (others >= 0) sums.others = reinterpret_cast<float*>(scratch + others);
-        if (whole >= 0) {
-            sums.whole = reinterpret_cast<long long*>(scratch + whole);
-            sums.largest = reinterpret_cast<unsigned*>(sums.whole + n_values);
-        }
-        return sums;
-    }
-
-  private:
-    int64_t take(int64_t count) {
-        const int64_t at = n_bytes;
-        n_bytes += (count + 15) / 16 * 16;
-        return at;
-    }
-};
-
 }  // namespace
 
 void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream stream) {
@@ -372,39 +263,40 @@ void grid_encode_forward_cuda(const Grid& grid, const GridCall& call, Stream str
     if (call.direction) {
         return launch_points(launcher, find(kForwardAlong, grid), grid, call, grid.n_levels);
     }
-    launch_tiles(launcher, find(kForward, grid), grid, call, 0);
+    launch_tiles(launcher, find(kForward, grid), grid, call, kForwardNumbers, 0);
 }
 
 int64_t grid_table_scratch_cuda(const Grid& grid, const GridCall& call, TableSums sums) {
-    return TableScratch(grid, call, sums).n_bytes;
+    const int64_t n_values = int64_t{grid.n_entries} * grid.n_features;
+    if (sums == TableSums::kWhole) return 8 * (n_values + 1);
+    return call.values == GridValues::kFloat32 ? 0 : 4 * n_values;
 }
 
 void grid_encode_table_gradient_cuda(const Grid& grid, const GridCall& call, TableSums how,
                                      void* scratch, Stream stream) {
     const Launcher launcher(kOp, stream);
-    const TableScratch places(grid, call, how);
     const int64_t n_values = int64_t{grid.n_entries} * grid.n_features;
-    Sums sums = places.sums_in(static_cast<char*>(scratch), call.out, n_values);
-    if (places.n_bytes > 0) {
-        const size_t n_bytes = static_cast<size_t>(places.n_bytes);
-        check_cuda(kOp, cudaMemsetAsync(scratch, 0, n_bytes, handle_of(stream)));
-    }
+    const size_t n_bytes = static_cast<size_t>(grid_table_scratch_cuda(grid, call, how));
+    void* const zeros = n_bytes > 0 ? scratch : call.out;
+    check_cuda(kOp,
+               cudaMemsetAsync(zeros, 0, n_bytes > 0 ? n_bytes : 4 * n_values, handle_of(stream)));
+    Sums sums;
+    sums.n_rows = grid.n_entries;
     if (how == TableSums::kWhole) {
+        sums.whole = static_cast<long long*>(scratch);
+        sums.largest = reinterpret_cast<unsigned*>(sums.whole + n_values);
         sums.n_bits = bits_of_a_term(grid, call);
         for (const Summing step : {Summing::kLargest, Summing::kWhole}) {
             sums.how = step;
             sum_table(grid, call, launcher, sums, 0);
         }
     } else {
-        if (sums.fast == call.out) {
-            const size_t n_bytes = sizeof(float) * static_cast<size_t>(n_values);
-            check_cuda(kOp, cudaMemsetAsync(call.out, 0, n_bytes, handle_of(stream)));
-        }
+        sums.fast = static_cast<float*>(zeros);
         sum_table(grid, call, launcher, sums, most_shared(kOp, stream.device));
     }
-    if (places.n_bytes == 0) return;
-    launcher.run(finish_sums, dim3(blocks_for(n_values, kThreads)), dim3(kThreads), 0, sums,
-                 n_values, grid.n_features, static_cast<void*>(call.out), call.values);
+    if (n_bytes == 0) return;
+    launcher.run(finish_sums, dim3(blocks_for(n_values, kFinished * kThreads)), dim3(kThreads), 0,
+                 sums, n_values, static_cast<void*>(call.out), call.values);
 }
 
 void grid_encode_coords_gradient_cuda(const Grid& grid, const GridCall& call, Stream stream) {

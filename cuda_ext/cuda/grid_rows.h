@@ -105,10 +105,10 @@ enum class Summing { kFast, kLargest, kWhole };
 struct Sums {
     Summing how = Summing::kFast;
     float* fast = nullptr;        // [n_entries, n_features]
-    float* others = nullptr;      // likewise or null: more of them, each four rows as 0, 3, 1, 2
     long long* whole = nullptr;   // likewise
     unsigned* largest = nullptr;  // the bits of the largest size of a term; those of NaN if any is
     int n_bits = 0;               // that a term may have
+    uint32_t n_rows = 0;
 };
 
 // The unit of whole terms is 2^-shift.
@@ -161,28 +161,33 @@ __device__ void add_row(const Sums& sums, int64_t number, float weight, const Ro
     }
 }
 
-// Where `others` has row `number`.
-__device__ uint32_t other_place(uint32_t number) {
-    return (number & ~3u) | (0x78u >> 2 * (number & 3u) & 3u);
+// Values that a thread finishes.
+constexpr int kFinished = 8;
+
+__device__ float summed_value(const Sums& sums, int64_t at) {
+    if (!sums.whole) return sums.fast[at];
+    if (!is_finite(*sums.largest)) return nanf("");
+    return static_cast<float>(ldexp(static_cast<double>(sums.whole[at]), -shift_of(sums)));
 }
 
 // The gradient that the sums make, in numbers of any kind.
-__global__ void finish_sums(const Sums sums, int64_t n_values, int n_features, void* out,
-                            GridValues values) {
-    const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-    if (i >= n_values) return;
-    float sum;
-    if (sums.whole) {
-        const double exact = ldexp(static_cast<double>(sums.whole[i]), -shift_of(sums));
-        sum = is_finite(*sums.largest) ? static_cast<float>(exact) : nanf("");
-    } else {
-        sum = sums.fast[i];
-    }
-    if (sums.others) {
-        const uint32_t row = static_cast<uint32_t>(i / n_features);
-        sum += sums.others[int64_t{other_place(row)} * n_features + i % n_features];
-    }
-    store_number(out, i, values, sum);
+__global__ void finish_sums(const Sums sums, int64_t n_values, void* out, GridValues values) {
+    const int64_t first = kFinished * (int64_t{blockIdx.x} * blockDim.x + threadIdx.x);
+    if (first >= n_values) return;
+    float sum[kFinished];
+    for (int i = 0; i < kFinished && first + i < n_values; ++i)
+        sum[i] = summed_value(sums, first + i);
+    with_values(values, [&](auto kind) {
+        using T = decltype(kind);
+        Packed<T, kFinished> packed;
+        for (int i = 0; i < kFinished; ++i) set_number(packed.at[i], sum[i]);
+        T* const to = static_cast<T*>(out) + first;
+        if (first + kFinished <= n_values) {
+            *reinterpret_cast<Packed<T, kFinished>*>(to) = packed;
+        } else {
+            for (int i = 0; first + i < n_values; ++i) to[i] = packed.at[i];
+        }
+    });
 }
 
 }  // namespace

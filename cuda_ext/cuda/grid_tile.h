@@ -1,6 +1,6 @@
 // How the threads of a block share the points of a grid_encode call, and their features.
 //
-// A block has kTilePoints points and some levels: as many as make kTileNumbers features. Two threads
+// A block has kTilePoints points and some levels: as many as make kNumbers features. Two threads
 // have a point, one on each side of its cell along axis 0, as those rows lie next to each other in
 // tables, hashed ones too, for the most part: what they read and add is then one access. Features
 // pass through shared memory, so that a point's are read and written together.
@@ -11,16 +11,19 @@
 namespace inrcodec {
 namespace {
 
+// Sums take so many times the memory of features that the caches have them of fewer levels.
 constexpr int kTilePoints = 128;
-constexpr int kTileNumbers = 16;
-constexpr int kTileStride = kTileNumbers + 1;  // rows of a warp lie in different banks
-constexpr size_t kTileBytes = sizeof(float) * kTilePoints * kTileStride;
 
-template <class Place, int F>
+// Features of a point in a tile. Sums take more memory than what is read, so that the caches have
+// those of fewer levels.
+constexpr int kForwardNumbers = 16, kGradientNumbers = 8;
+
+template <class Place, int F, int kNumbers>
 struct Tile {
     static constexpr int kLanes = Place::kLanes;
     static constexpr int kThreads = kTilePoints * kLanes;
-    static constexpr int kLevels = kTileNumbers / F;
+    static constexpr int kLevels = kNumbers / F;
+    static constexpr int kStride = kNumbers + 1;  // rows of a warp lie in different banks
 
     int64_t first_point, point;  // of the block; of the thread, the last one where there is none
     int row, lane;               // of the thread, in the block and of the point
@@ -45,42 +48,34 @@ struct Tile {
     template <typename Use>
     __device__ void for_each(const Grid& grid, const GridCall& call, Use use) const {
         const int n_numbers = n_levels * F;
-        for (int i = static_cast<int>(threadIdx.x); i < kTilePoints * kTileNumbers; i += kThreads) {
-            const int to = i / kTileNumbers, f = i % kTileNumbers;
+        for (int i = static_cast<int>(threadIdx.x); i < kTilePoints * kNumbers; i += kThreads) {
+            const int to = i / kNumbers, f = i % kNumbers;
             const int64_t from = first_point + to;
             if (f >= n_numbers || from >= call.n_points) continue;
-            use(to * kTileStride + f, (from * grid.n_levels + first_level) * F + f);
+            use(to * kStride + f, (from * grid.n_levels + first_level) * F + f);
         }
     }
 };
 
 #if defined(INRCODEC_VECTOR_ATOMICS)
-// Adds two rows at once, weight * row to `number` and its * row to `other`, if they lie in one four of
-// rows: so do three of four pairs of rows that are neighbours along axis 0. The thread of the other
-// row is told the same, and one of them adds.
+// Adds two rows at once, weight * row to `number` and its * row to `other`, if they lie in the same 16
+// bytes. The thread of the other row is told the same, and one of them adds.
 template <int F>
 __device__ bool add_pair(const Sums& sums, uint32_t number, uint32_t other, float weight, float its,
                          const Row<F>& row) {
-    const uint32_t apart = number ^ other;
-    if (sums.how != Summing::kFast || (apart != 1 && apart != 3)) return false;
-    if (F == 2 && apart == 3 && !sums.others) return false;
-    const uint32_t place = F == 2 && apart == 3 ? other_place(number) : number;
-    Row<4> both;
-    if constexpr (F == 1) {
-        const uint32_t mine = number & 3u;
-        for (uint32_t i = 0; i < 4; ++i) {
-            const float of_other = i == (mine ^ apart) ? its : 0.0f;
-            both.at[i] = (i == mine ? weight : of_other) * row.at[0];
-        }
-        if (number < other) add_fast<4>(sums.fast + (number & ~3u), 1.0f, both);
-    } else {
-        for (int f = 0; f < F; ++f) {
-            both.at[f] = weight * row.at[f];
-            both.at[F + f] = its * row.at[f];
-        }
-        float* const to = apart == 3 ? sums.others : sums.fast;
-        if (place % 2 == 0) add_fast<4>(to + int64_t{place} * F, 1.0f, both);
+    constexpr uint32_t kRows = 4 / F;
+    const uint32_t apart = number ^ other, last = number | (kRows - 1);
+    if (sums.how != Summing::kFast || apart == 0 || apart >= kRows || last >= sums.n_rows)
+        return false;
+    if (number > other) return true;
+    const uint32_t mine = number % kRows;
+    Row<4> rows;
+    for (uint32_t i = 0; i < kRows; ++i) {
+        const float of_other = i == (mine ^ apart) ? its : 0.0f;
+        const float scale = i == mine ? weight : of_other;
+        for (int f = 0; f < F; ++f) rows.at[i * F + f] = scale * row.at[f];
     }
+    add_fast<4>(sums.fast + int64_t{number - mine} * F, 1.0f, rows);
     return true;
 }
 #endif
