@@ -25,7 +25,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -205,10 +205,8 @@ def prepare(passed: str, engine: str, case: Case) -> Run:
     if engine == "tcnn":
         encode, leaf, dtype = tiny_cuda_nn(case)
     else:
-        generator = torch.Generator().manual_seed(0)
-        table = torch.randn(case.geometry.n_entries, FEATURES, generator=generator)
         dtype = torch.float16 if engine in SHORT else torch.float32
-        leaf = table.to(device, dtype).requires_grad_()
+        leaf = table_of(case.geometry).to(device, dtype, copy=True).requires_grad_()
 
         def encode(x: Tensor) -> Tensor:
             return grid_encode(x, leaf, case.geometry)
@@ -223,6 +221,13 @@ def prepare(passed: str, engine: str, case: Case) -> Run:
     return lambda: torch.autograd.grad(features, leaf, gradient, retain_graph=True)
 
 
+@lru_cache(maxsize=1)
+def table_of(geometry: GridGeometry) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(geometry.n_entries, FEATURES, generator=generator)
+
+
+@lru_cache(maxsize=1)
 def points_of(case: Case) -> Tensor:
     """Coordinates in [0, 1], [points, dims]."""
     n_points = 2**case.log2_points

@@ -79,6 +79,7 @@ def encode(
     bpp: Annotated[
         float | None,
         typer.Option(
+            "--bpp",
             metavar="BPP",
             parser=number_parser("--bpp"),
             help="Bits per pixel, per frame of a sound, per grid point of an array.",
@@ -94,6 +95,7 @@ def encode(
     kbps: Annotated[
         float | None,
         typer.Option(
+            "--kbps",
             metavar="KBPS",
             parser=number_parser("--kbps"),
             help="1000 bits per second of a sound or a film.",
