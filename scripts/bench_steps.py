@@ -2,7 +2,7 @@
 
 The engines run side by side in one run.
 
-    python scripts/bench_steps.py --rows data/bench/steps.csv --threads 2
+    python scripts/bench_steps.py --rows data/bench/steps.csv --threads 2 --into docs/results.md
 
 A step: the values at random points, the mean square of what they are off their targets, and its
 gradient by the table and the weights. Engines: `torch`, the reference, and `native`, on the CPU;
@@ -12,14 +12,15 @@ its network of float16, the error in torch. With Adam (`--adam`), torch's in its
 in each step. The grid is that of `bench_kernels.py`, the network has two hidden layers of 64.
 
 Engines take turns. A row has the median and the quantiles 0.2 and 0.8 of the milliseconds. Rows
-that exist, by machine and all that they are of, are skipped.
+that exist, by machine and all that they are of, are skipped. With --into, the table of all rows is
+written into a page, between the comments `<!-- steps -->` and `<!-- /steps -->`.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,7 +28,9 @@ from pathlib import Path
 import bench_kernels as grids
 import numpy as np
 import torch
-from rows import Origin, append, now, read_rows, use_threads
+from latent_tables import head, line
+from plot_rd import replace
+from rows import CsvRow, Origin, append, now, read_rows, use_threads
 from torch import Tensor
 
 from inrcodec import kernels
@@ -79,6 +82,25 @@ def main() -> None:
                 row = row_of(engine, case, adam, values, origin=origin)
                 append(options.rows, row)
                 print(engine, *case, f"adam {adam}", f"{row.ms:.3f} ms", flush=True)
+    if options.into:
+        replace(options.into, "steps", "\n".join(table(read_rows(options.rows))))
+
+
+def table(rows: Sequence[CsvRow]) -> Iterator[str]:
+    """A table for each machine: a line for each grid and number of points, a column an engine."""
+    keys = ("interpolation", "dims", "log2_points", "adam")
+    for machine, threads in dict.fromkeys((row["machine"], row["threads"]) for row in rows):
+        own = [row for row in rows if (row["machine"], row["threads"]) == (machine, threads)]
+        engines = [name for name in ENGINES if any(row["engine"] == name for row in own)]
+        yield f"{machine}; {threads} threads of the CPU. Milliseconds of a step, medians.\n"
+        yield from head("interpolation", "axes", "points", "Adam", *engines)
+        for key in dict.fromkeys(tuple(row[name] for name in keys) for row in own):
+            found = {row["engine"]: row["ms"] for row in own if key == tuple(map(row.get, keys))}
+            interpolation, dims, log2_points, adam = key
+            what = interpolation, dims, f"2^{log2_points}", "yes" if adam == "1" else "no"
+            times = (f"{float(found[name]):.2f}" if name in found else "" for name in engines)
+            yield line(*what, *times)
+        yield ""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -90,6 +112,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--adam", nargs="+", type=int, choices=(0, 1), default=[0])
     parser.add_argument("--engines", nargs="+", choices=ENGINES, help="what runs here")
     parser.add_argument("--threads", type=int, help="of the CPU")
+    parser.add_argument("--into", type=Path, help="page with the comments to write between")
     parser.add_argument("--seconds", type=float, default=2.0, help="of all engines together")
     options = parser.parse_args()
     options.engines = options.engines or [engine for engine in ENGINES if runs_here(engine)]

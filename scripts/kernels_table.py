@@ -76,18 +76,45 @@ def table(rows: Sequence[CsvRow]) -> Iterator[str]:
     yield "Milliseconds are medians, in brackets the quantiles 0.2 and 0.8.\n"
     names = ("interpolation", "axes", "points", "order", "pass", "engine")
     for machine, threads in dict.fromkeys((row["machine"], row["threads"]) for row in rows):
+        own = [row for row in rows if (row["machine"], row["threads"]) == (machine, threads)]
         yield f"{machine}; {threads} threads of the CPU.\n"
+        if any(on_gpu(row) for row in own):
+            yield from gpu_table(own, times)
+            continue
         yield from head(*names, "ms", "over torch", "over linear", "GB/s", "of a copy")
-        for row in rows:
-            if (row["machine"], row["threads"]) == (machine, threads):
-                yield line(*cells(row, times))
+        for row in own:
+            yield line(*cells(row, times))
         yield ""
+
+
+def on_gpu(row: CsvRow) -> bool:
+    return "cuda" in row["engine"] or row["engine"] == "tcnn"
+
+
+def gpu_table(rows: Sequence[CsvRow], times: dict[Key, float]) -> Iterator[str]:
+    """A line for each pass over as many points, the engines of a GPU side by side."""
+    engines = ("torch-cuda", "cuda", "cuda-float16", "tcnn")
+    ours, names = "cuda-float16", ("interpolation", "axes", "points", "order", "pass")
+    yield from head(*names, *engines, "tcnn over ours", "linear over ours", "of a copy")
+    for row in rows:
+        if row["engine"] != ours:
+            continue
+        found = [times.get(key_of(row, engine=engine)) for engine in engines]
+        linear = times.get(key_of(row, interpolation="linear"))
+        ms = float(row["ms"])
+        yield line(
+            *(row["interpolation"], row["dims"], f"2^{row['log2_points']}", row["order"]),
+            row["passed"],
+            *(f"{time:.2f}" if time else "" for time in found),
+            *(f"{time / ms:.2f}" if time else "" for time in (found[-1], linear)),
+            f"{100 * float(row['copy_share']):.0f} %",
+        )
+    yield ""
 
 
 def cells(row: CsvRow, times: dict[Key, float]) -> Iterator[str]:
     """The cells of a row."""
-    on_gpu = "cuda" in row["engine"] or row["engine"] == "tcnn"
-    reference = times.get(key_of(row, engine="torch-cuda" if on_gpu else "torch"))
+    reference = times.get(key_of(row, engine="torch"))
     linear = times.get(key_of(row, interpolation="linear"))
     ms = float(row["ms"])
     yield from (row["interpolation"], row["dims"], f"2^{row['log2_points']}", row["order"])

@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 try:
     import bench_fits
     import bench_kernels
+    import bench_steps
     import kernels_table
     import latent_curves
     import profile_engine
@@ -144,3 +145,35 @@ def test_a_line_of_kernels_is_beside_the_reference_and_linear_interpolation() ->
         ["torch", "80.00 (80.00-80.00)", "1.00", ""],
         ["native", "4.00 (4.00-4.00)", "20.00", "1.50"],
     ]
+
+
+def test_engines_of_a_gpu_stand_side_by_side() -> None:
+    measured = [kernel_row("cuda-float16", "linear", 2.0), kernel_row("tcnn", "linear", 5.0)]
+    measured += [kernel_row("cuda-float16", "kuhn", 1.6), kernel_row("cuda", "kuhn", 3.0)]
+    lines = list(kernels_table.table(kernels_table.newest(measured)))
+    assert [line.split(" | ")[5:] for line in lines[4:6]] == [
+        ["", "", "2.00", "5.00", "2.50", "1.00", "50 % |"],
+        ["", "3.00", "1.60", "", "", "1.25", "50 % |"],
+    ]
+
+
+@pytest.mark.usefixtures("native", "_threads_are_put_back")
+def test_steps_are_measured_once_and_stand_in_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, page = tmp_path / "steps.csv", tmp_path / "page.md"
+    page.write_text("<!-- steps -->\n<!-- /steps -->\n")
+    words = ["--rows", str(path), "--dims", "2", "--log2-points", "7", "--seconds", "0"]
+    words += ["--adam", "0", "1", "--engines", "torch", "native", "--into", str(page)]
+    monkeypatch.setattr(sys, "argv", ["bench_steps.py", *words])
+    bench_steps.main()
+    measured = rows.read_rows(path)
+    assert [(row["adam"], row["engine"]) for row in measured] == [
+        (adam, engine) for adam in "01" for engine in ("torch", "native")
+    ]
+    assert all(0 < float(row["ms_p20"]) <= float(row["ms"]) for row in measured)
+    bench_steps.main()
+    assert rows.read_rows(path) == measured
+    table = page.read_text().splitlines()
+    assert [line.split(" | ")[3] for line in table if line.startswith("| linear")] == ["no", "yes"]
+    assert f"{float(measured[0]['ms']):.2f} | {float(measured[1]['ms']):.2f} |" in table[5]
