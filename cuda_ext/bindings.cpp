@@ -244,6 +244,7 @@ NB_MODULE(_native, m) {
     m.def("quantize_step", &step_of_quantize, "gradient"_a, "units"_a, "mean"_a, "square"_a,
           "sizes"_a, "rates"_a, "steps"_a, "rounding"_a, "keys"_a, "base"_a.none(), "slopes"_a,
           "adam"_a, "n_threads"_a);
+    register_cosine(m);
     register_latent(m);
     register_latent_fit(m);
     register_fit_moves(m);

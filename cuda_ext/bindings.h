@@ -28,6 +28,7 @@ inline Type type_of(const nb::dlpack::dtype& dtype) {
     if (dtype == nb::dtype<int32_t>()) return Type::kInt32;
     if (dtype == nb::dtype<uint32_t>()) return Type::kUint32;
     if (dtype == nb::dtype<int64_t>()) return Type::kInt64;
+    if (dtype == nb::dtype<uint8_t>()) return Type::kUint8;
     if (dtype.bits == 16 && dtype.lanes == 1) {
         if (dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Float))
             return Type::kFloat16;
@@ -85,7 +86,8 @@ inline GridShape shape_of(const Shape& from) {
     return {std::get<0>(from), std::get<1>(from), std::get<2>(from), std::get<3>(from)};
 }
 
-// Add the functions of latent grids, of their fits, of networks, and of SOAP.
+// Add the functions of coefficients of sound, of latent grids, of their fits, of networks, and of SOAP.
+void register_cosine(nb::module_& module);
 void register_latent(nb::module_& module);
 void register_latent_fit(nb::module_& module);
 void register_fit_moves(nb::module_& module);

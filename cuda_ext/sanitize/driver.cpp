@@ -20,7 +20,7 @@
 //   f32 units | f32 base, if there is one
 //   f32 gradient | f32 mean | f32 square | f32 slopes [tensors, 4] (op 1)
 // CALL on a network, and behind a grid: see mlp_calls.h; on latent grids: latent_calls.h; on their
-// fits: fit_call.h; of SOAP: soap_call.h.
+// fits: fit_call.h; of SOAP: soap_call.h; on coefficients of sound: cosine_calls.h.
 // The instruction set is a number in the list of those that this machine has, simplest first.
 // RESULT receives the result as f32; of the quantizer, the weights (op 0) or the units, mean and
 // square (op 1), then the sums. Exit code 0: done; 3: CALL refused, with one line on stderr.
@@ -29,6 +29,7 @@
 #include "../common/grid_checks.h"
 #include "../common/grid_encode.h"
 #include "../common/quantize_checks.h"
+#include "cosine_calls.h"
 #include "latent_calls.h"
 #include "reader.h"
 
@@ -160,8 +161,9 @@ std::vector<float> run(Reader reader) {
     if (magic == 0x4c524e49u) return run_latent(reader);
     if (magic == 0x46524e49u) return run_fit(reader);
     if (magic == 0x53524e49u) return run_soap(reader);
+    if (magic == 0x43524e49u) return run_cosine(reader);
     refuse_call(
-        "file must begin with INRF, INRG, INRK, INRL, INRM, INRQ or INRS, got none of them");
+        "file must begin with INRC, INRF, INRG, INRK, INRL, INRM, INRQ or INRS, got none of them");
 }
 
 void write_file(const char* path, const std::vector<float>& values) {

@@ -89,6 +89,9 @@ inline Type type_of(const uint32_t*) {
 inline Type type_of(const int64_t*) {
     return Type::kInt64;
 }
+inline Type type_of(const uint8_t*) {
+    return Type::kUint8;
+}
 
 template <typename T>
 Array describe(const char* name, std::vector<T>& values, std::vector<int64_t> shape) {

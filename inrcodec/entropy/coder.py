@@ -17,12 +17,22 @@ from inrcodec.entropy.laplace import laplace_counts
 from inrcodec.entropy.tables import TOTAL
 from inrcodec.errors import ConfigError, CorruptError
 
-__all__ = ["SymbolDecoder", "SymbolEncoder", "no_encoder_writes", "words_of", "wrong_end"]
+__all__ = [
+    "MAX_ODDS",
+    "SymbolDecoder",
+    "SymbolEncoder",
+    "no_encoder_writes",
+    "words_of",
+    "wrong_end",
+]
 
 _Model = constriction.stream.model.Categorical
 _Family = _Model(lazy=False, perfect=False)
 _PART_SYMBOLS = 1 << 16
 _SEAL_WORDS = 2
+
+MAX_ODDS = 1 << 16
+"""Odds of a decision that is certain, which none may be."""
 
 
 class SymbolEncoder:
@@ -55,6 +65,13 @@ class SymbolEncoder:
         """Code symbols [n] in [-M, M], each by `laplace_counts` of its own indices [n]."""
         counts = laplace_counts(means, scales, max_symbol)
         self._coder.encode((symbols + max_symbol).astype(np.int32), _Family, _rows_of(counts))
+
+    def put_decisions(self, decisions: NDArray[np.bool_], odds: NDArray[np.int64]) -> None:
+        """Code decisions [n], each of which is true with its own odds [n], in 1/65536."""
+        for at in range(0, decisions.size, _PART_SYMBOLS):
+            part = slice(at, at + _PART_SYMBOLS)
+            raw = decisions[part].astype(np.int32)
+            self._coder.encode(raw, _Family, _rows_of(_decision_counts(odds[part])))
 
     def finish(self) -> bytes:
         """The words so far, little-endian; none if every symbol was certain."""
@@ -92,6 +109,11 @@ class SymbolDecoder:
         """The next symbols [n] in [-M, M], each coded by `laplace_counts` of its indices [n]."""
         counts = laplace_counts(means, scales, max_symbol)
         return self._take_part(_Family, _rows_of(counts)).astype(np.int64) - max_symbol
+
+    def take_decision(self, odds: int) -> bool:
+        """The next decision, which is true with these odds, in 1/65536."""
+        counts = _decision_counts(np.array([odds], dtype=np.int64))
+        return bool(self._take_part(_Family, _rows_of(counts))[0])
 
     def _take_part(self, model: object, how: int | NDArray[np.float64]) -> NDArray[np.int32]:
         """Symbols from 0 on: so many of one model, or one for each row of weights."""
@@ -147,6 +169,14 @@ def _max_symbol_of(counts: NDArray[np.int64]) -> int:
 
 def _model_of(counts: NDArray[np.int64]) -> object:
     return _Model(_rows_of(counts), lazy=False, perfect=False)
+
+
+def _decision_counts(odds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts [n, 2] of false and true."""
+    assert odds.min() >= 1, "odds below 1"
+    assert odds.max() < MAX_ODDS, "odds of 65536 or more"
+    counts = odds * (TOTAL // MAX_ODDS)
+    return np.stack([TOTAL - counts, counts], axis=1)
 
 
 def _rows_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Sounds as the whole numbers of a cosine transform of overlapping frames."""
