@@ -159,5 +159,7 @@ class EncodeRequest:
 
 def _auto(spec: SignalSpec) -> str:
     """The model that makes the smallest files of such a signal."""
+    if spec.kind is Kind.AUDIO:
+        return "cosine"
     is_picture = spec.kind is Kind.IMAGE and spec.channels <= MAX_CHANNELS
     return "latentgrid" if is_picture else "hashgrid"

@@ -22,6 +22,7 @@ import numpy as np
 from vector_faults import OPTIONAL, Parts, faults
 from vector_latents import latent_faults
 from vector_recipes import recipes
+from vector_sounds import sound_faults
 
 from inrcodec import codec, kernels
 from inrcodec.errors import BitstreamError
@@ -118,7 +119,7 @@ def metadata_digest(metadata: Metadata) -> dict[str, str]:
 
 def make_invalid() -> Iterator[str]:
     """Write what is missing, after seeing that it is refused as errors.tsv states."""
-    streams = faults() | latent_faults()
+    streams = faults() | latent_faults() | sound_faults()
     rows = (INVALID / "errors.tsv").read_text().splitlines()[1:]
     stated = {file: (error, says) for file, error, says, _ in (row.split("\t") for row in rows)}
     if {f"{name}.inr" for name in streams} != set(stated):

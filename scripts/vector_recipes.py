@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from vector_latents import latent_signals
 from vector_signals import arrays, films, signals, solid
+from vector_sounds import sound_signals
 
 from inrcodec import codec
 from inrcodec.container import ByteReader, Group
@@ -54,6 +55,8 @@ def recipes() -> Iterator[Recipe]:
     """Each kind of signal in each family, and the corners of both."""
     for name, (signal, options) in latent_signals().items():
         yield Recipe(name=f"latentgrid_{name}", signal=signal, options=options, lam=1e-3)
+    for name, (signal, options) in sound_signals().items():
+        yield Recipe(name=f"cosine_{name}", signal=signal, options=options, lam=1e-5)
     small: dict[str, dict[str, object]] = {
         "siren": {"width": 8, "depth": 2},
         "hashgrid": {"levels": 4, "finest_resolution": 16},

@@ -26,12 +26,7 @@ from inrcodec.errors import BitstreamError, ConfigError, CorruptError
 from inrcodec.representations.base import Budget, Cost, FitGoal, Representation, Watch, Window
 from inrcodec.representations.cosine.config import CosineConfig
 from inrcodec.representations.cosine.fit import Fitted, fit_sound, silence_of
-from inrcodec.representations.cosine.pack import (
-    CosineModel,
-    Segment,
-    from_coded_order,
-    turned,
-)
+from inrcodec.representations.cosine.pack import CosineModel, Segment
 from inrcodec.representations.cosine.transform import Blocks, evaluate, inverse
 from inrcodec.signal import Kind, Signal, SignalSpec
 
@@ -215,8 +210,8 @@ class Cosine(Representation):
             lengths = np.repeat(blocks.lengths, blocks.lengths)
             number = np.arange(len(lengths)) - np.repeat(blocks.starts, blocks.lengths)
             coefficients = np.where((number + 0.5 < share * lengths)[:, None], coefficients, 0.0)
-        times = (window.start + np.arange(window.count) + 0.5) / share
-        return evaluate(coefficients, blocks, times - first)
+        times = np.arange(window.count, dtype=np.float64) + (window.start + 0.5)
+        return evaluate(coefficients, blocks, times / share - float(first))
 
     def _frames(self, window: Window) -> range:
         """The frames that the samples of a window depend on."""
@@ -243,12 +238,7 @@ class Cosine(Representation):
             segment = self._integers(number)
             first = number * n
             mine = slice(max(frames.start - first, 0), frames.stop - first)
-            blocks = Blocks.of_splits(self.model.frame, segment.splits[mine])
-            per_frame = self.model.frame * self.spec.channels
-            symbols = segment.values.reshape(-1, per_frame)[mine].ravel()
-            values = self.model.values(symbols)
-            ordered = from_coded_order(values, blocks, self.spec.channels)
-            parts.append(turned(ordered, segment.angles, back=True))
+            parts.append(self.model.coefficients(segment, self.spec.channels, mine))
             splits.append(segment.splits[mine])
         return Blocks.of_splits(self.model.frame, np.concatenate(splits)), np.concatenate(parts)
 

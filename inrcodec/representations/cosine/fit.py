@@ -26,7 +26,7 @@ from inrcodec.representations.cosine.pack import (
     in_coded_order,
     turned,
 )
-from inrcodec.representations.cosine.transform import Blocks, forward
+from inrcodec.representations.cosine.transform import Blocks, forward, inverse
 from inrcodec.signal import Signal, SignalSpec
 
 __all__ = ["Fitted", "fit_sound", "silence_of"]
@@ -86,7 +86,6 @@ class _Fitter:
         most_splits = config.splits_of(frame)
         segment_frames = config.segment_frames(spec.sample_rate)
         self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0))
-        self._n_values = spec.grid[0] * spec.channels
         self._iterations = 0
 
     def fit(self) -> Fitted:
@@ -122,6 +121,7 @@ class _Fitter:
     def _transform(self, splits: NDArray[np.uint8]) -> None:
         """The coefficients of all blocks, each two channels turned so that one has most."""
         model, spec = self._model, self._spec
+        self._splits_now = splits
         coefficients = forward(self._samples, Blocks.of_splits(model.frame, splits))
         self._segments: list[tuple[range, Segment, Floats]] = []
         for frames in model.segments(spec):
@@ -183,13 +183,15 @@ class _Fitter:
         return n_bytes
 
     def _error(self, index: int) -> float:
-        """The mean square error with this step, of samples that are rounded in the end."""
+        """The mean square error of what a decoder gives with this step."""
         model = self._with_shrinks(index)
-        squares = sum(
-            float(np.square(exact - model.values(_rounded(exact / model.step))).sum())
-            for *_, exact in self._segments
-        )
-        mse = squares / max(self._n_values, 1) + _rounding_error(self._spec)
+        parts = [model.coefficients(segment, self._spec.channels) for segment in self._coded(model)]
+        blocks = Blocks.of_splits(model.frame, self._splits_now)
+        values = inverse(np.concatenate(parts), blocks)[: len(self._samples)]
+        silence = silence_of(self._spec)
+        decoded = self._spec.from_unit((values + silence).astype(np.float32))
+        errors = self._spec.to_unit(decoded) - silence - self._samples
+        mse = float(np.square(errors).mean())
         self._report(index, float("nan"), mse)
         return mse
 
@@ -221,12 +223,16 @@ class _Fitter:
 
     def _result(self, index: int) -> Fitted:
         model = self._with_shrinks(index)
-        segments = tuple(
+        segments = self._coded(model)
+        lam = model.step**2 / (_STEPS_SQUARED_PER_PRICE * self._spec.channels)
+        return Fitted(model=model, segments=segments, lam=lam, iterations=max(self._iterations, 1))
+
+    def _coded(self, model: CosineModel) -> tuple[Segment, ...]:
+        """The segments with the integers of the model's step."""
+        return tuple(
             replace(segment, values=_rounded(exact / model.step))
             for _, segment, exact in self._segments
         )
-        lam = model.step**2 / (_STEPS_SQUARED_PER_PRICE * self._spec.channels)
-        return Fitted(model=model, segments=segments, lam=lam, iterations=max(self._iterations, 1))
 
     def _step_of(self, lam: float) -> float:
         return math.sqrt(_STEPS_SQUARED_PER_PRICE * lam * self._spec.channels)
@@ -252,14 +258,6 @@ def _angles(coefficients: Floats) -> tuple[int, ...]:
         radians = 0.5 * math.atan2(2.0 * float(a @ b), float(a @ a) - float(b @ b))
         angles.append(round(radians / math.pi * ANGLES) % ANGLES)
     return tuple(angles)
-
-
-def _rounding_error(spec: SignalSpec) -> float:
-    """Of samples that are whole numbers, on the [0, 1] scale."""
-    if spec.sample_format.dtype.kind == "f":
-        return 0.0
-    low, high = spec.value_range
-    return 1.0 / (12.0 * (high - low) ** 2)
 
 
 def _between(ends: dict[int, float], low: int, high: int) -> int:

@@ -35,7 +35,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-STEPS_PER_OCTAVE = 64
+STEPS_PER_OCTAVE = 128
 LARGEST_STEP = 4.0
 ANGLES = 64
 """Of half a turn."""
@@ -48,8 +48,8 @@ _SHRINK_UNIT = 1.0 / 512.0
 class CosineModel:
     """MODEL: what all segments share.
 
-    Coefficients are rounded in steps of LARGEST_STEP 2^-(step_index / 64), of samples on the [0, 1]
-    scale. A size of 1 counts `shrinks[0]` / 512 less, larger ones `shrinks[1]` / 512.
+    Coefficients are rounded in steps of LARGEST_STEP 2^-(step_index / 128), of samples in [0, 1]
+    in size. A size of 1 counts `shrinks[0]` / 512 less, larger ones `shrinks[1]` / 512.
     """
 
     frame: int
@@ -61,7 +61,7 @@ class CosineModel:
     @property
     def step(self) -> float:
         """Of the coefficients."""
-        return LARGEST_STEP * 2.0 ** (-self.step_index / STEPS_PER_OCTAVE)
+        return LARGEST_STEP * math.exp2(-self.step_index / STEPS_PER_OCTAVE)
 
     def n_frames(self, spec: SignalSpec) -> int:
         """Of a whole sound."""
@@ -129,7 +129,16 @@ class CosineModel:
             found.append(min(max(round(off / _SHRINK_UNIT), 0), 255))
         return found[0], found[1]
 
-    def values(self, symbols: NDArray[np.int32]) -> Floats:
+    def coefficients(
+        self, segment: Segment, n_channels: int, frames: slice = slice(None)
+    ) -> Floats:
+        """Those of a segment, or of some of its frames: [samples, channels]."""
+        symbols = segment.values.reshape(len(segment.splits), -1)[frames].ravel()
+        blocks = Blocks.of_splits(self.frame, segment.splits[frames])
+        ordered = from_coded_order(self._values(symbols), blocks, n_channels)
+        return turned(ordered, segment.angles, back=True)
+
+    def _values(self, symbols: NDArray[np.int32]) -> Floats:
         """What coded integers stand for."""
         sizes = np.abs(symbols).astype(np.float64)
         shrunk = np.where(sizes == 1.0, self.shrinks[0], self.shrinks[1]) * _SHRINK_UNIT
@@ -176,7 +185,7 @@ def turned(coefficients: Floats, angles: tuple[int, ...], *, back: bool = False)
     return out
 
 
-def in_coded_order(values: NDArray[np.generic], blocks: Blocks) -> NDArray[np.generic]:
+def in_coded_order(values: Floats, blocks: Blocks) -> Floats:
     """Values [n, channels] as they are coded: block after block, channel after channel."""
     parts = [
         values[span].reshape(-1, length, values.shape[1]).swapaxes(1, 2).ravel()
@@ -185,11 +194,9 @@ def in_coded_order(values: NDArray[np.generic], blocks: Blocks) -> NDArray[np.ge
     return np.concatenate(parts) if parts else values.ravel()
 
 
-def from_coded_order(
-    values: NDArray[np.generic], blocks: Blocks, n_channels: int
-) -> NDArray[np.generic]:
+def from_coded_order(values: Floats, blocks: Blocks, n_channels: int) -> Floats:
     """The inverse of `in_coded_order`."""
-    out = np.empty((blocks.n_samples, n_channels), values.dtype)
+    out = np.empty((blocks.n_samples, n_channels))
     for length, span in blocks.runs():
         part = values[span.start * n_channels : span.stop * n_channels]
         out[span] = part.reshape(-1, n_channels, length).swapaxes(1, 2).reshape(-1, n_channels)

@@ -191,4 +191,5 @@ def _sum_of_cosines(coefficients: Floats, away: Floats) -> Floats:
     coarse = np.exp(1j * np.pi * away[:, None] * (n_fine * np.arange(n_coarse)))
     table = coefficients.reshape(n_coarse, n_fine, n_channels).swapaxes(0, 1)
     sums = (fine @ table.reshape(n_fine, -1)).reshape(len(away), n_coarse, n_channels)
-    return np.sqrt(2.0 / length) * np.einsum("na,nac->nc", coarse, sums).real
+    values: Floats = np.sqrt(2.0 / length) * np.einsum("na,nac->nc", coarse, sums).real
+    return values

@@ -1,0 +1,62 @@
+"""Golden streams of sums of cosines: sounds, and sound ones with one fault. For make_vectors.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from vector_faults import varints
+from vector_latents import Tiled
+from vector_signals import signals, waves
+
+from inrcodec.signal import Signal
+
+__all__ = ["sound_faults", "sound_signals"]
+
+RATE = 8000
+
+
+def sound_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
+    """By the rest of a stream's name: what it holds, and how it is coded."""
+    usual, small = signals(), {"frame": 128, "splits": 2}
+    clicks = 0.2 * np.sin(np.arange(1200) * 0.7)[:, None]
+    clicks[[300, 701]] += 0.7
+    three = waves(400, channels=3) * 1.6 - 0.8
+    loud = np.rint(clicks * 32000).astype(np.int16)
+    parts = {"frame": 128, "segment_seconds": 0.05}
+    return {
+        "mono16": (usual["mono16"], small),
+        "stereo24_part": (usual["stereo24_part"], small),
+        "clicks": (Signal.audio(loud, RATE), {"frame": 512}),
+        "segments": (Signal.audio(loud, RATE), parts),
+        "three_float32": (Signal.audio(three.astype(np.float32), 48000), small),
+        "one_sample": (Signal.audio(np.array([0.25], np.float16), RATE), {}),
+        "silence": (Signal.audio(np.zeros((300, 2), np.int16), 44100), {}),
+    }
+
+
+def sound_faults() -> dict[str, bytes]:
+    """Every invalid stream of sums of cosines by its name."""
+    one, parts = Tiled.of("cosine_mono16"), Tiled.of("cosine_segments")
+    (tile,), tiles = one.tiles, parts.tiles
+    pair = Tiled.of("cosine_stereo24_part")
+    turned = (bytes([64]) + pair.tiles[0][1:], *pair.tiles[1:])
+    at = len(one.model) - 4  # of the step
+    none = one.model[:2] + bytes(1) + one.model[at:]
+    return {
+        "cosine_frame": one.with_model(0, 6),
+        "cosine_splits": one.with_model(1, 5),
+        "cosine_small_blocks": one.with_model(1, 3),
+        "cosine_no_frames": replace(one, model=none).framed(),
+        "cosine_of_image": replace(one, head=bytes([0x00, 6]) + varints(8, 8, 1)).framed(),
+        "cosine_step": one.with_model(at, 0x01, 0x0D),
+        "cosine_model_long": replace(one, model=one.model + b"\0").framed(),
+        "cosine_no_tile": one.with_tile(),
+        "cosine_tile_missing": parts.with_tile(*tiles[:-1]),
+        "cosine_tile_more": one.with_tile(tile, tile),
+        "cosine_angle": pair.with_tile(*turned),
+        "cosine_words_short": one.with_tile(tile[:-4]),
+        "cosine_words_long": one.with_tile(tile + bytes(4)),
+        "cosine_words_odd": one.with_tile(tile + b"\1"),
+        "cosine_words_above": one.with_tile(b"\xff" * len(tile)),
+    }
