@@ -104,15 +104,15 @@ def kbps_at(points: Sequence[Point], snr_db: float) -> float | None:
     return float(np.exp(np.interp(snr_db, levels, [math.log(point.kbps) for point in points])))
 
 
-def best_at(curves: Curves, snr_db: float) -> tuple[float, str] | None:
-    """What the codec that is best there takes, and which it is; None beyond their rates."""
+def best_at(curves: Curves, snr_db: float, most_kbps: float = math.inf) -> tuple[float, str] | None:
+    """What the codec that is best there takes, and which it is; None beyond its rates."""
     found = [
         (kbps, name)
         for name, points in curves.items()
         if name != OURS and (kbps := kbps_at(points, snr_db)) is not None
     ]
     best = min(found, default=None)
-    return best if best and LEAST_KBPS <= best[0] <= MOST_KBPS else None
+    return best if best and LEAST_KBPS <= best[0] <= most_kbps else None
 
 
 def share_of_bits(curves: Curves, codec: str | None = None) -> tuple[float, float, float] | None:
@@ -120,7 +120,8 @@ def share_of_bits(curves: Curves, codec: str | None = None) -> tuple[float, floa
     logs = []
     for snr_db in np.arange(0.0, 80.0, STEP_DB):
         ours = kbps_at(curves[OURS], snr_db)
-        other = best_at(curves if codec is None else {codec: curves.get(codec, ())}, snr_db)
+        others = curves if codec is None else {codec: curves.get(codec, ())}
+        other = best_at(others, snr_db, MOST_KBPS)
         if ours is not None and other is not None:
             logs.append(math.log(ours / other[0]))
     if not logs:
