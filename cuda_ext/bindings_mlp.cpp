@@ -126,6 +126,7 @@ void set_descent(GridMlp& checked, const In& targets, const std::pair<Out, Out>&
     checked.call.targets = check_values(checked, describe("targets", targets), device);
     check_array(kGridMlpOp, of_table, {checked.grid.n_entries, checked.grid.n_features}, device);
     check_array(kGridMlpOp, of_parameters, {checked.mlp.n_parameters}, device);
+    check_rows(of_table);
     checked.call.table_gradient = floats(of_table);
     checked.call.parameters_gradient = floats(of_parameters);
 }

@@ -97,9 +97,11 @@ def _workers(module: ModuleType | None) -> dict[str, str]:
         latents = f"{on_cpu}; no GPU: {no_gpu}"
     elif dispatch.device() == "cuda":
         latents = "native code on the GPU, of more than 8 channels on the CPU"
-        others = f"{on_cpu}; with --device cuda on the GPU, large networks by torch"
+        others = (
+            f"{on_cpu}; with --device cuda on the GPU, networks but small ones of grids by torch"
+        )
     if dispatch.tcnn_problem() is None:
-        others += "; with --backend tcnn, models of cubic grids on the GPU"
+        others += "; with --backend tcnn, hashgrid on the GPU"
     return {"decoded_by": on_cpu, "latentgrid_fitted_by": latents, "others_fitted_by": others}
 
 

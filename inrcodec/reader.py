@@ -39,7 +39,7 @@ class Reader:
     ) -> None:
         """Read the stream's numbers, not yet its samples. Raises BitstreamError.
 
-        With `salvage`, damaged and missing tiles are grey.
+        With `salvage`, damaged and missing tiles are grey, those of a sound silent.
         """
         self._limits = limits or DecodeLimits()
         self._stream, self._function = codec.unpack(data, self._limits, salvage=salvage)
@@ -99,8 +99,12 @@ class Reader:
 
     @property
     def n_tiles(self) -> int:
-        """Parts of an image that are coded apart, 1 where there are no tiles."""
+        """Parts of an image or a sound that are coded apart, 1 where there are none."""
         return self._function.n_tiles
+
+    def tile_name(self, number: int) -> str:
+        """The number of a tile, of a segment of a sound with its time."""
+        return self._function.tile_name(number)
 
     def damaged(self, view: View | None = None) -> tuple[int, ...]:
         """The numbers of the tiles of a view that cannot be decoded; raises as `read` does."""

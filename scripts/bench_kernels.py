@@ -245,7 +245,13 @@ def tiny_cuda_nn(case: Case) -> tuple[Callable[[Tensor], Tensor], Tensor, torch.
 
     options = tiny_cuda_nn_options(case)
     encoding = tinycudann.Encoding(case.dims, options, dtype=torch.float16)
-    return encoding, encoding.params, torch.float16
+    leaf = encoding.params.detach().half().requires_grad_()  # its own are of float32
+
+    def encode(x: Tensor) -> Tensor:
+        features: Tensor = torch.func.functional_call(encoding, {"params": leaf}, (x,))
+        return features
+
+    return encode, leaf, torch.float16
 
 
 def tiny_cuda_nn_options(case: Case) -> dict[str, object]:

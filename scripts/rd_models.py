@@ -30,5 +30,6 @@ ABLATIONS: Mapping[str, tuple[str, Options]] = {
 MODELS: Mapping[str, tuple[str, Options]] = {
     **NETWORKS,
     "latentgrid": ("latentgrid", {}),
+    "cosine": ("cosine", {}),
     **ABLATIONS,
 }

@@ -1,5 +1,5 @@
-// The grid_mlp op: a network of the features of a grid (grid_encode.h, mlp.h), a few points at a
-// time, so that their features stay in the caches. Arguments are checked already.
+// The grid_mlp op: a network of the features of a grid (grid_encode.h, mlp.h), on the CPU a few points
+// at a time, so that their features stay in the caches. Arguments are checked already.
 #pragma once
 
 #include "grid_encode.h"

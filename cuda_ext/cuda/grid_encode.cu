@@ -14,7 +14,7 @@ namespace inrcodec {
 namespace {
 
 constexpr char kOp[] = "grid_encode";
-constexpr int kThreads = 256;
+constexpr int kThreads = 256, kCoarseThreads = 1024;
 
 template <class Place, int F>
 __global__ void forward(const Grid grid, const GridCall call) {
@@ -71,7 +71,8 @@ __global__ void table_gradient(const Grid grid, const GridCall call, const Sums 
 
 // The sums of a level that fits into what a block shares: there they do not wait for one another.
 template <class Place, int F>
-__global__ void coarse_gradient(const Grid grid, const GridCall call, const Sums sums) {
+__global__ void __launch_bounds__(kCoarseThreads)
+    coarse_gradient(const Grid grid, const GridCall call, const Sums sums) {
     INRCODEC_SHARED(shared);
     const int l = static_cast<int>(blockIdx.y);
     const GridLevel& level = grid.levels[l];
@@ -202,8 +203,6 @@ void launch_tiles(const Launcher& launcher, Kernel<Arguments...> kernel, const G
     const size_t n_floats = static_cast<size_t>(kTilePoints * (n_numbers + 1));
     launcher.run(kernel, blocks, threads, sizeof(float) * n_floats, grid, call, arguments...);
 }
-
-constexpr int kCoarseThreads = 1024;
 
 // The coarsest levels that fit into shared memory and have so many terms that they are worth it.
 struct Coarse {

@@ -174,7 +174,7 @@ __device__ float summed_value(const Sums& sums, int64_t at) {
 __global__ void finish_sums(const Sums sums, int64_t n_values, void* out, GridValues values) {
     const int64_t first = kFinished * (int64_t{blockIdx.x} * blockDim.x + threadIdx.x);
     if (first >= n_values) return;
-    float sum[kFinished];
+    float sum[kFinished] = {};
     for (int i = 0; i < kFinished && first + i < n_values; ++i)
         sum[i] = summed_value(sums, first + i);
     with_values(values, [&](auto kind) {

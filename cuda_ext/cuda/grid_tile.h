@@ -11,7 +11,6 @@
 namespace inrcodec {
 namespace {
 
-// Sums take so many times the memory of features that the caches have them of fewer levels.
 constexpr int kTilePoints = 128;
 
 // Features of a point in a tile. Sums take more memory than what is read, so that the caches have
@@ -71,9 +70,10 @@ __device__ bool add_pair(const Sums& sums, uint32_t number, uint32_t other, floa
     const uint32_t mine = number % kRows;
     Row<4> rows;
     for (uint32_t i = 0; i < kRows; ++i) {
-        const float of_other = i == (mine ^ apart) ? its : 0.0f;
-        const float scale = i == mine ? weight : of_other;
-        for (int f = 0; f < F; ++f) rows.at[i * F + f] = scale * row.at[f];
+        for (int f = 0; f < F; ++f) {
+            const float of_other = i == (mine ^ apart) ? its * row.at[f] : 0.0f;
+            rows.at[i * F + f] = i == mine ? weight * row.at[f] : of_other;
+        }
     }
     add_fast<4>(sums.fast + int64_t{number - mine} * F, 1.0f, rows);
     return true;

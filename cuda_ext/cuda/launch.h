@@ -91,15 +91,21 @@ struct SideStream {
 class Launcher {
   public:
     Launcher(const char* op, Stream stream)
-        : op_(op), device_(op, stream.device), number_(stream.device), stream_(handle_of(stream)) {}
+        : op_(op), device_(op, stream.device), gpu_(stream.device), stream_(handle_of(stream)) {}
 
     // Starts kernels by start(launcher), which may run at the same time as those of meanwhile().
     template <typename Start, typename Meanwhile>
     void run_beside(Start start, Meanwhile meanwhile) const {
-        const SideStream& side = SideStream::of(op_, number_);
+        const SideStream& side = SideStream::of(op_, gpu_);
         side.order(op_, stream_, side.stream);
-        start(Launcher(op_, {number_, reinterpret_cast<uintptr_t>(side.stream)}));
-        meanwhile();
+        try {
+            start(Launcher(op_, {gpu_, reinterpret_cast<uintptr_t>(side.stream)}));
+            meanwhile();
+        } catch (...) {  // the arrays may be freed once the stream has been gone through
+            cudaEventRecord(side.event, side.stream);
+            cudaStreamWaitEvent(stream_, side.event, 0);
+            throw;
+        }
         side.order(op_, side.stream, stream_);
     }
 
@@ -110,10 +116,10 @@ class Launcher {
 #if defined(INRCODEC_CUDA_ON_HOST)
         on_host::run(blocks, threads, shared_bytes, [=] { kernel(arguments...); });
 #else
-        if (shared_bytes > kPlainShared) {
+        if (shared_bytes > kPlainShared) {  // as much as can be, the same for all threads
             check_cuda(op_, cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                                  cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                 static_cast<int>(shared_bytes)));
+                                                 static_cast<int>(most_shared(op_, gpu_))));
         }
         // clang-format off
         kernel<<<blocks, threads, shared_bytes, stream_>>>(arguments...);
@@ -127,7 +133,7 @@ class Launcher {
 
     const char* op_;
     OnDevice device_;
-    int number_;
+    int gpu_;
     cudaStream_t stream_;
 };
 

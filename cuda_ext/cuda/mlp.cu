@@ -103,10 +103,19 @@ unsigned blocks_of(const MlpLayout& layout, int64_t n_points) {
     return n_tiles < most ? n_tiles : most;
 }
 
+// Whether there is code for a GPU, and its driver takes it.
+bool runs_on(int device) {
+    int major = 0;
+    const auto asked = cudaDevAttrComputeCapabilityMajor;
+    if (cudaDeviceGetAttribute(&major, asked, device) == cudaSuccess) return major >= 8;
+    cudaGetLastError();
+    return false;
+}
+
 }  // namespace
 
 int64_t mlp_scratch_cuda(const Mlp& mlp, int64_t n_points, int device) {
-    if (mlp.activation != Activation::kRelu) return 0;
+    if (mlp.activation != Activation::kRelu || !runs_on(device)) return 0;
     const MlpLayout layout(mlp, true);
     if (bytes_of(layout) > most_shared(kOp, device)) return 0;
     return int64_t{blocks_of(layout, n_points)} * (mlp.n_parameters + 1) + 1;

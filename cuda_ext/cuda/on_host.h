@@ -51,7 +51,7 @@ using cudaError_t = int;
 using cudaStream_t = void*;
 using cudaEvent_t = void*;
 constexpr unsigned cudaEventDisableTiming = 0, cudaStreamNonBlocking = 0;
-enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin };
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin, cudaDevAttrComputeCapabilityMajor };
 constexpr cudaError_t cudaSuccess = 0;
 
 inline const char* cudaGetErrorString(cudaError_t) {

@@ -96,7 +96,9 @@ def decode(
     salvage: Annotated[
         bool,
         typer.Option(
-            "--salvage", help="Write a damaged image all the same, its damaged tiles grey; exit 4."
+            "--salvage",
+            help="Write a damaged image or sound all the same, damaged tiles grey, damaged"
+            " segments silent; exit 4.",
         ),
     ] = False,
     force: Force = False,
@@ -206,13 +208,16 @@ def _shape(fields: Mapping[str, Any]) -> str:
 
 def _damage(reader: Reader, view: View) -> str | None:
     """What is wrong with a stream, first of all with what is shown of it; None: nothing."""
+    from inrcodec.signal import Kind
+
     damaged = reader.damaged(view)
     if not damaged:
         return reader.flaw
-    numbers = ", ".join(map(str, damaged))
+    numbers, n = ", ".join(map(reader.tile_name, damaged)), reader.n_tiles
+    what, lost = ("segment", "silent") if reader.spec.kind is Kind.AUDIO else ("tile", "grey")
     if len(damaged) == 1:
-        return f"tile {numbers} of {reader.n_tiles} is damaged and grey"
-    return f"tiles {numbers} of {reader.n_tiles} are damaged and grey"
+        return f"{what} {numbers} of {n} is damaged and {lost}"
+    return f"{what}s {numbers} of {n} are damaged and {lost}"
 
 
 def _write_film(

@@ -113,7 +113,8 @@ def mlp(
 
     A layer is h = activation(W h + b) with `weights` [outputs, inputs] and `biases` [outputs] or
     none; the last one has no activation. Torch tensors get gradients for all arguments. float32 on
-    the CPU runs natively where that is built, all else on the reference. Raises ConfigError when
+    the CPU, and of small ReLU networks on a GPU, runs natively where that is built, all else on the
+    reference. Raises ConfigError when
     shapes do not chain, for more than 33 layers or a size outside [1, 1024], and for arrays of
     other than floats, of several types or on several devices.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from inrcodec.errors import ConfigError
 from inrcodec.kernels import dispatch
 
-__all__ = ["check_alike", "check_arrays", "plain", "runs_natively"]
+__all__ = ["aligned", "check_alike", "check_arrays", "plain", "runs_natively"]
 
 
 def check_arrays(op: str, **arrays: Any) -> None:
@@ -51,6 +51,12 @@ def plain(array: Any) -> Any:
     if isinstance(array, np.ndarray):
         return np.require(array, requirements=["C", "A"])
     return array.detach().contiguous()
+
+
+def aligned(tensor: Any) -> Any:
+    """The tensor as `plain` gives it and, as a GPU wants rows, aligned to 16 bytes."""
+    array = plain(tensor)
+    return array.clone() if array.device.type == "cuda" and array.data_ptr() % 16 else array
 
 
 def _is_float(array: Any) -> bool:

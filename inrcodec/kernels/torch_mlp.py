@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inrcodec.kernels import dispatch, native, reference
-from inrcodec.kernels.arguments import plain, runs_natively
+from inrcodec.kernels.arguments import aligned, plain, runs_natively
 from inrcodec.kernels.perceptron import Activation, GridPerceptron, Perceptron
 
 __all__ = ["floats_on_gpu", "grid_descent_on_gpu", "mlp"]
@@ -74,6 +74,7 @@ def grid_descent_on_gpu(
     coords: Tensor, targets: Tensor, values: Tensor, shape: GridPerceptron
 ) -> tuple[float, Tensor]:
     """`inrcodec.kernels.grid_mlp_descent` for tensors of which `floats_on_gpu` says some."""
+    values = aligned(values)
     table, parameters = shape.split(values)
     out = torch.empty_like(values)
     squares = native.grid_mlp_descent_on_gpu(

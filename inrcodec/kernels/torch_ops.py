@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from inrcodec.kernels import dispatch, native, reference, torch_tcnn
-from inrcodec.kernels.arguments import plain
+from inrcodec.kernels.arguments import aligned
 from inrcodec.kernels.geometry import GridGeometry
 
 __all__ = ["grid_encode", "table_gradient"]
@@ -104,8 +104,8 @@ def _run_native(
     *,
     direction: Tensor | None,
 ) -> Tensor:
-    arrays = tuple(_aligned(tensor) for tensor in inputs)
-    way = None if direction is None else _aligned(direction)
+    arrays = tuple(aligned(tensor) for tensor in inputs)
+    way = None if direction is None else aligned(direction)
     if out.device.type == "cpu":
         native.call_on_cpu(name, arrays, geometry, out, direction=way)
     elif name == "grid_encode_table_gradient":
@@ -117,12 +117,6 @@ def _run_native(
     else:
         native.call_on_gpu(name, arrays, geometry, out, direction=way)
     return out
-
-
-def _aligned(tensor: Tensor) -> Tensor:
-    """The tensor, plain and, as a GPU wants rows, aligned to 16 bytes."""
-    array: Tensor = plain(tensor)
-    return array.clone() if array.data_ptr() % 16 and array.device.type == "cuda" else array
 
 
 # The shapes of the results, also for tensors without data.

@@ -13,6 +13,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -80,7 +81,7 @@ def grid_mlp_descent(
     return float(mean.detach()), gradient
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def encodings_of(geometry: GridGeometry, dtype: torch.dtype, device: torch.device) -> Encodings:
     """What runs a grid with tables of a type on a device."""
     layout = layout_of(geometry)
@@ -89,7 +90,7 @@ def encodings_of(geometry: GridGeometry, dtype: torch.dtype, device: torch.devic
         modules,
         layout.parts,
         tuple(_factors(part, device) for part in layout.parts),
-        None if layout.rows is None else torch.from_numpy(layout.rows).to(device),
+        None if layout.rows is None else torch.from_numpy(layout.rows.astype(np.int32)).to(device),
     )
 
 

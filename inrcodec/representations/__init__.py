@@ -8,6 +8,7 @@ from inrcodec.representations.coordinate.hashgrid import HashGrid
 from inrcodec.representations.coordinate.simplexgrid import SimplexGrid
 from inrcodec.representations.coordinate.siren import Siren
 from inrcodec.representations.coordinate.spder import Spder
+from inrcodec.representations.cosine.family import Cosine
 from inrcodec.representations.latentgrid.family import LatentGrid
 
 __all__ = ["NAMES", "by_id", "by_name", "id_of"]
@@ -18,6 +19,7 @@ _TABLE: dict[int, type[Representation]] = {
     3: Spder,
     4: SimplexGrid,
     5: LatentGrid,
+    6: Cosine,
 }
 
 NAMES = tuple(representation.name for representation in _TABLE.values())

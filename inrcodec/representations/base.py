@@ -157,6 +157,8 @@ class Representation(ABC):
     Config: ClassVar[type]
     sized_by_goal: ClassVar[bool] = True
     """Whether a fit has as many numbers as its goal's bytes call for."""
+    holds_exactly: ClassVar[bool] = False
+    """Whether a fit comes to what it is to hold, so that one that did need not be followed."""
     continuous: ClassVar[bool] = True
     honours: ClassVar[frozenset[str]] = frozenset()
 
@@ -236,6 +238,10 @@ class Representation(ABC):
     def n_tiles(self) -> int:
         """Parts that are coded apart; 1 where there are no tiles."""
         return 1
+
+    def tile_name(self, number: int) -> str:
+        """What such a part is called beside others: its number."""
+        return str(number)
 
     def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
         """The numbers of the tiles that windows touch and that cannot be decoded."""

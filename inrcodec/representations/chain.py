@@ -106,6 +106,10 @@ class Chain:
         """Films have no tiles."""
         return 1
 
+    def tile_name(self, number: int) -> str:
+        """The number of a part."""
+        return str(number)
+
     def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
         """No tiles."""
         return ()

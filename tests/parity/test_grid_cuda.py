@@ -123,7 +123,6 @@ def test_many_points_are_summed_on_the_host(
     cuda_on_host: ctypes.CDLL, n_dims: int, n_features: int, interpolation: str, kind: str
 ) -> None:
     geometry, coords, table, cotangent, _ = case(n_dims, n_features, interpolation, 1500)
-    assert len(coords) * geometry.n_levels > 2 * geometry.n_entries
     short = shortened(cotangent, kind)
     got = run_on_host(cuda_on_host, 1, geometry, (coords, table, short, None), kind=kind)
     wide = widened(short, kind).astype(np.float64)
@@ -131,6 +130,28 @@ def test_many_points_are_summed_on_the_host(
     ulp = {"float32": 2.0**-24, "float16": 2.0**-11}[kind]
     largest = np.abs(expected).max()
     np.testing.assert_allclose(got, expected, rtol=1.01 * ulp, atol=4e-6 * largest)
+
+
+@every_interpolation
+@every_shape
+def test_few_points_are_summed_beside_one_another(
+    cuda_on_host: ctypes.CDLL, n_dims: int, n_features: int, interpolation: str
+) -> None:
+    geometry, coords, table, cotangent, _ = case(n_dims, n_features, interpolation, 29)
+    finest = geometry.levels[-1]
+    assert 2 * finest.size > len(coords) * geometry.n_corners  # too large to be summed apart
+    expected = expected_of(geometry, (coords, table, cotangent), None)[1]
+    assert_close(run_on_host(cuda_on_host, 1, geometry, (coords, table, cotangent, None)), expected)
+
+
+def test_what_is_not_finite_stays_with_its_rows(cuda_on_host: ctypes.CDLL) -> None:
+    geometry = GridGeometry(2, 1, 1, 9, 16, 1.0)
+    coords = np.array([[0.5, 0.5], [0.25, 0.7]], np.float32)
+    table, cotangent = np.zeros((geometry.n_entries, 1), np.float32), np.ones((2, 1), np.float32)
+    cotangent[0] = np.nan
+    got = run_on_host(cuda_on_host, 1, geometry, (coords, table, cotangent, None))
+    expected = reference.grid_encode_table_gradient(cotangent, coords, geometry)
+    assert np.array_equal(np.isfinite(got), np.isfinite(expected))
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])

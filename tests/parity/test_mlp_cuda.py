@@ -145,8 +145,11 @@ def test_other_networks_have_no_kernel(cuda_on_host: ctypes.CDLL, shape: Percept
 @pytest.mark.parametrize("n_points", [*POINTS, 100_000])
 def test_a_gpu_agrees(cuda: ModuleType, shape: Perceptron, n_points: int) -> None:
     torch = pytest.importorskip("torch")
+    from inrcodec.kernels import torch_mlp
+
     x, gradient, parameters = case(shape, n_points)
     values, of_parameters, of_x = expected_of(shape, x, parameters, lambda _: gradient)
+    assert torch_mlp.floats_on_gpu(shape, torch.from_numpy(x).cuda()) > 0
     leaf, flat = (torch.from_numpy(array).cuda().requires_grad_() for array in (x, parameters))
     got = kernels.mlp(leaf, *shape.split(flat), shape.activation)
     got.backward(torch.from_numpy(gradient).cuda())
@@ -161,6 +164,8 @@ def test_a_descent_on_a_gpu_agrees(
     cuda: ModuleType, interpolation: Any, is_deterministic: bool
 ) -> None:
     torch = pytest.importorskip("torch")
+    from inrcodec.kernels import torch_mlp
+
     grid = GridGeometry(2, 8, 2, 12, 4, 1.5, interpolation, (4096, 3000))
     shape = GridPerceptron(grid, Perceptron((16, 32, 32, 3), False, "relu"))
     rng = np.random.default_rng(0)
@@ -170,6 +175,8 @@ def test_a_descent_on_a_gpu_agrees(
         rng.standard_normal(shape.n_values, dtype=np.float32) * np.float32(0.3),
     )
     on_gpu = [torch.from_numpy(array).cuda() for array in arrays]
+    assert torch_mlp.floats_on_gpu(shape.perceptron, on_gpu[0]) > 0
+    on_gpu[2] = torch.cat([on_gpu[2][:1], on_gpu[2]])[1:]  # not aligned
     try:
         torch.use_deterministic_algorithms(is_deterministic)
         mean, gradient = kernels.grid_mlp_descent(*on_gpu, shape)

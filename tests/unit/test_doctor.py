@@ -47,7 +47,7 @@ def test_choosing_the_reference_changes_the_backend_and_with_it_the_use_of_a_gpu
     kernels.set_backend("torch")
     problem = dispatch.native_problem() or "native code is not chosen"
     on_cpu = f"the reference on the CPU ({problem})"
-    by_tcnn = "; with --backend tcnn, models of cubic grids on the GPU"
+    by_tcnn = "; with --backend tcnn, hashgrid on the GPU"
     assert doctor.report() == {
         **before,
         "backend": "torch",

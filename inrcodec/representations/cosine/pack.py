@@ -1,0 +1,196 @@
+"""What a stream stores of a sum of cosines: MODEL for the whole sound, a TILE for each segment.
+
+A segment is a run of frames whose integers are coded apart from all others: how each frame is split
+into blocks, and the coefficients in units of the step. Two channels are turned by an angle before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inrcodec.container import ByteReader, ByteWriter, DecodeLimits
+from inrcodec.errors import ConfigError, CorruptError, LimitError
+from inrcodec.representations.cosine.config import MOST_SPLITS
+from inrcodec.representations.cosine.context import (
+    CoefficientShape,
+    decode_coefficients,
+    encode_coefficients,
+)
+from inrcodec.representations.cosine.transform import Blocks
+from inrcodec.signal import Kind, SignalSpec
+
+__all__ = [
+    "ANGLES",
+    "STEPS_PER_OCTAVE",
+    "CosineModel",
+    "Segment",
+    "from_coded_order",
+    "in_coded_order",
+    "turned",
+]
+
+Floats = NDArray[np.float64]
+
+STEPS_PER_OCTAVE = 64
+LARGEST_STEP = 4.0
+ANGLES = 64
+"""Of half a turn."""
+
+_MOST_STEP_INDEX = 26 * STEPS_PER_OCTAVE
+_SHRINK_UNIT = 1.0 / 512.0
+
+
+@dataclass(frozen=True, slots=True)
+class CosineModel:
+    """MODEL: what all segments share.
+
+    Coefficients are rounded in steps of LARGEST_STEP 2^-(step_index / 64), of samples on the [0, 1]
+    scale. A size of 1 counts `shrinks[0]` / 512 less, larger ones `shrinks[1]` / 512.
+    """
+
+    frame: int
+    most_splits: int
+    segment_frames: int
+    step_index: int
+    shrinks: tuple[int, int]
+
+    @property
+    def step(self) -> float:
+        """Of the coefficients."""
+        return LARGEST_STEP * 2.0 ** (-self.step_index / STEPS_PER_OCTAVE)
+
+    def n_frames(self, spec: SignalSpec) -> int:
+        """Of a whole sound."""
+        return -(-spec.grid[0] // self.frame)
+
+    def segments(self, spec: SignalSpec) -> list[range]:
+        """The frames of each segment."""
+        n = self.n_frames(spec)
+        starts = range(0, n, self.segment_frames)
+        return [range(start, min(start + self.segment_frames, n)) for start in starts]
+
+    def shape(self, frames: range, spec: SignalSpec) -> CoefficientShape:
+        """What the coder is told of a segment."""
+        return CoefficientShape(len(frames), self.frame, spec.channels, self.most_splits)
+
+    def to_bytes(self) -> bytes:
+        """The payload of MODEL."""
+        writer = ByteWriter()
+        writer.u8(self.frame.bit_length() - 1)
+        writer.u8(self.most_splits)
+        writer.varint(self.segment_frames)
+        writer.u16(self.step_index)
+        for shrink in self.shrinks:
+            writer.u8(shrink)
+        return writer.to_bytes()
+
+    @staticmethod
+    def read(reader: ByteReader, spec: SignalSpec, limits: DecodeLimits) -> CosineModel:
+        """The inverse of `to_bytes`. Raises BitstreamError."""
+        if spec.kind is not Kind.AUDIO:
+            raise CorruptError(f"cosine of {spec.kind.name.lower()}")
+        log2_frame, most_splits = reader.u8(), reader.u8()
+        segment_frames, step_index = reader.varint(), reader.u16()
+        shrinks = reader.u8(), reader.u8()
+        reader.finish()
+        if not 7 <= log2_frame <= 14 or most_splits > MOST_SPLITS or segment_frames == 0:
+            raise CorruptError(
+                f"frames of 2^{log2_frame}, {most_splits} splits, {segment_frames} a segment"
+            )
+        if step_index > _MOST_STEP_INDEX:
+            raise CorruptError(f"step index {step_index} is over {_MOST_STEP_INDEX}")
+        frame = 1 << log2_frame
+        model = CosineModel(frame, most_splits, segment_frames, step_index, shrinks)
+        n_values = model.n_frames(spec) * frame * spec.channels
+        if n_values > limits.max_parameters:
+            raise LimitError(f"{n_values} parameters are over {limits.max_parameters}")
+        try:
+            model.shape(range(0), spec)
+        except ConfigError as error:
+            raise CorruptError(f"MODEL: {error}") from None
+        return model
+
+    @staticmethod
+    def index_of(step: float) -> int:
+        """The index of the step next to this one, within the range."""
+        index = round(STEPS_PER_OCTAVE * math.log2(LARGEST_STEP / step))
+        return min(max(index, 0), _MOST_STEP_INDEX)
+
+    @staticmethod
+    def shrinks_of(sizes: NDArray[np.int64], exact: Floats) -> tuple[int, int]:
+        """By what sizes are larger than what was rounded to them, in the mean: of 1, and others."""
+        found = []
+        for where in (sizes == 1, sizes > 1):
+            off = float((sizes[where] - exact[where]).mean()) if where.any() else 0.0
+            found.append(min(max(round(off / _SHRINK_UNIT), 0), 255))
+        return found[0], found[1]
+
+    def values(self, symbols: NDArray[np.int32]) -> Floats:
+        """What coded integers stand for."""
+        sizes = np.abs(symbols).astype(np.float64)
+        shrunk = np.where(sizes == 1.0, self.shrinks[0], self.shrinks[1]) * _SHRINK_UNIT
+        sizes = np.where(sizes > 0.0, sizes - shrunk, 0.0)
+        return np.copysign(sizes, symbols) * self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The integers of a segment: splits [frames], an angle for each two channels, coefficients.
+
+    `values` [frames x frame x channels] lie in the order in which they are coded: block after
+    block, in a block channel after channel.
+    """
+
+    splits: NDArray[np.uint8]
+    angles: tuple[int, ...]
+    values: NDArray[np.int32]
+
+    def to_bytes(self, shape: CoefficientShape) -> bytes:
+        """The payload of TILE."""
+        return bytes(self.angles) + encode_coefficients(self.splits, self.values, shape)
+
+    @staticmethod
+    def from_bytes(payload: bytes, shape: CoefficientShape, *, start: int = 0) -> Segment:
+        """The inverse of `to_bytes`; `start`: where it is in the file. Raises BitstreamError."""
+        reader = ByteReader(payload, name="it", base=start)
+        angles = tuple(reader.u8() for _ in range(shape.n_channels // 2))
+        if any(angle >= ANGLES for angle in angles):
+            raise CorruptError(f"angles {list(angles)} are not all below {ANGLES}", offset=start)
+        splits, values = decode_coefficients(reader.take(reader.bytes_left), shape)
+        return Segment(splits, angles, values)
+
+
+def turned(coefficients: Floats, angles: tuple[int, ...], *, back: bool = False) -> Floats:
+    """Coefficients [n, channels], each two channels turned by their angle, there or back."""
+    out = coefficients.copy()
+    for pair, angle in enumerate(angles):
+        radians = np.pi * angle / ANGLES
+        cosine, sine = math.cos(radians), math.sin(radians) * (-1.0 if back else 1.0)
+        first, second = coefficients[:, 2 * pair], coefficients[:, 2 * pair + 1]
+        out[:, 2 * pair] = cosine * first + sine * second
+        out[:, 2 * pair + 1] = cosine * second - sine * first
+    return out
+
+
+def in_coded_order(values: NDArray[np.generic], blocks: Blocks) -> NDArray[np.generic]:
+    """Values [n, channels] as they are coded: block after block, channel after channel."""
+    parts = [
+        values[span].reshape(-1, length, values.shape[1]).swapaxes(1, 2).ravel()
+        for length, span in blocks.runs()
+    ]
+    return np.concatenate(parts) if parts else values.ravel()
+
+
+def from_coded_order(
+    values: NDArray[np.generic], blocks: Blocks, n_channels: int
+) -> NDArray[np.generic]:
+    """The inverse of `in_coded_order`."""
+    out = np.empty((blocks.n_samples, n_channels), values.dtype)
+    for length, span in blocks.runs():
+        part = values[span.start * n_channels : span.stop * n_channels]
+        out[span] = part.reshape(-1, n_channels, length).swapaxes(1, 2).reshape(-1, n_channels)
+    return out
