@@ -5,8 +5,8 @@
 //   u32 words | u32 [words]
 // encode, count bits:
 //   u8 splits [frames] | i32 values
-// The result: of decode how it ended, then splits and values; of encode the words, each as two
-// halves, the lower first; of count bits the bits.
+// The result: of decode how it ended, then splits and values; of encode how many words, then
+// each as two halves, the lower first; of count bits the bits.
 #pragma once
 
 #include "../common/cosine_checks.h"
@@ -52,8 +52,9 @@ inline std::vector<float> run_cosine(Reader& reader) {
     check_cosine_content(shape, describe("splits", splits, {shape.n_frames}),
                          describe("values", values, {shape.n_values()}));
     if (op == 2) return {static_cast<float>(coefficient_bits(shape, splits.data(), values.data()))};
-    std::vector<float> halves;
-    for (const uint32_t word : encode_coefficients(shape, splits.data(), values.data())) {
+    const auto words = encode_coefficients(shape, splits.data(), values.data());
+    std::vector<float> halves{static_cast<float>(words.size())};
+    for (const uint32_t word : words) {
         halves.push_back(static_cast<float>(word & 0xffff));
         halves.push_back(static_cast<float>(word >> 16));
     }

@@ -24,7 +24,7 @@ from inrcodec.representations.cosine.context import (
     encode_coefficients,
 )
 
-GOLDEN = "5d6e"  # of the words of the case `like_sound`
+GOLDEN = "9b276902f89fbd16a175e6c5def2c4bb"  # of the words of `hashed`
 
 
 class Case(NamedTuple):
@@ -135,7 +135,7 @@ def test_no_frames_take_no_bytes() -> None:
 
 
 @pytest.mark.usefixtures("native")
-def test_many_values_come_back_and_their_words_are_those_of_before() -> None:
+def test_many_values_come_back() -> None:
     shape = CoefficientShape(60, 2048, 2, 3)
     case = case_of(shape, like_sound(shape, loudness=40.0))
     splits, values = decode_coefficients(case.data, shape)
@@ -143,18 +143,35 @@ def test_many_values_come_back_and_their_words_are_those_of_before() -> None:
     np.testing.assert_array_equal(values, case.values)
     bits = coefficient_bits(case.splits, case.values, shape)
     assert 0 <= 8 * len(case.data) - bits <= 64 + bits / 1000
-    assert hashlib.sha256(case.data).hexdigest()[:32] == GOLDEN
 
 
-def test_contexts_help(native: ModuleType) -> None:
-    shape = CoefficientShape(40, 1024, 2, 0)
-    values = like_sound(shape, loudness=20.0).reshape(shape.n_frames, -1)
-    splits = np.zeros(shape.n_frames, np.uint8)
-    bits = coefficient_bits(splits, values.ravel(), shape)
-    mixed = np.random.default_rng(6).permutation(values.ravel())
-    assert bits < 0.7 * coefficient_bits(splits, mixed, shape)
-    repeated = np.repeat(values[::4], 4, axis=0)
-    assert coefficient_bits(splits, repeated.ravel(), shape) < 0.7 * bits
+def hashed(shape: CoefficientShape) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Splits and values from a hash, which are the same everywhere; smaller at high frequencies."""
+    stream = hashlib.shake_128(b"coefficients").digest(shape.n_frames + 2 * shape.n_values)
+    splits = np.frombuffer(stream[: shape.n_frames], np.uint8) % (shape.most_splits + 1)
+    values = np.frombuffer(stream[shape.n_frames :], "<i2").astype(np.int32)
+    shifts = 8 + np.arange(shape.n_values) % shape.frame * 16 // shape.frame
+    return splits, np.sign(values) * (np.abs(values) >> np.minimum(shifts, 16))
+
+
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.usefixtures("native")
+def test_words_never_change(backend: kernels.dispatch.Choice) -> None:
+    kernels.set_backend(backend)
+    shape = CoefficientShape(8, 512, 2, 3)
+    data = encode_coefficients(*hashed(shape), shape)
+    assert hashlib.sha256(data).hexdigest()[:32] == GOLDEN
+
+
+@pytest.mark.usefixtures("native")
+def test_contexts_help() -> None:
+    shape = CoefficientShape(80, 1024, 2, 0)
+    values, splits = like_sound(shape, loudness=20.0), np.zeros(shape.n_frames, np.uint8)
+    bits = coefficient_bits(splits, values, shape)
+    mixed = np.random.default_rng(6).permutation(values)
+    assert bits < 0.8 * coefficient_bits(splits, mixed, shape)
+    repeated = np.repeat(values.reshape(shape.n_frames, -1)[::8], 8, axis=0)
+    assert coefficient_bits(splits, repeated.ravel(), shape) < 0.8 * bits
 
 
 def test_tables_of_odds() -> None:
@@ -162,7 +179,7 @@ def test_tables_of_odds() -> None:
     assert (squashed[0], squashed[3000], squashed[-1]) == (22, 32768, 65514)
     assert all(low <= high for low, high in pairwise(squashed))
     expected = 65536 / (1 + np.exp(-np.arange(-2000, 2001) / 256))
-    np.testing.assert_allclose(squashed[1000:5001], expected, atol=12)
+    np.testing.assert_allclose(squashed[1000:5001], expected, atol=14)
 
 
 # --- words that no encoder writes ----------------------------------------------------------------
@@ -210,7 +227,7 @@ def test_damaged_words_have_the_same_outcome(shape: CoefficientShape, loudness: 
     assert refused > 15
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", b"\xff" * 4, b"\xff" * 8, bytes(4), b"\xfe" * 400])
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\xff" * 4, b"\xff" * 8, bytes(12), b"\xfe" * 400])
 @pytest.mark.usefixtures("native")
 def test_words_that_no_encoder_writes_have_the_same_outcome(data: bytes) -> None:
     messages = []

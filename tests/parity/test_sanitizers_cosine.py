@@ -87,8 +87,9 @@ def test_valid_calls_run_clean_and_right(
 ) -> None:
     splits, values = content_of(shape, largest)
     data = encode_coefficients(splits, values, shape)
-    halves = results_of(driver, content_bytes(ENCODE, shape, largest))
-    assert halves.astype("<u2").tobytes() == data
+    n_words, *halves = results_of(driver, content_bytes(ENCODE, shape, largest))
+    assert n_words == len(data) // 4
+    assert np.array(halves).astype("<u2").tobytes() == data
     got = results_of(driver, decode_bytes(shape, data))
     np.testing.assert_array_equal(got.astype(np.int64), [0, *splits, *values])
     (bits,) = results_of(driver, content_bytes(BITS, shape, largest))
@@ -120,7 +121,7 @@ def test_damaged_words_run_clean(driver: Path) -> None:
         (15, b"\x00"),  # channels
         (16, b"\x04"),  # splits
         (16, b"\xff"),
-        (17, b"\x00\x00\x00\xf0"),  # words, or splits
+        (17, b"\xff\xff\xff\xf0"),  # words, or splits
         (-4, b"\x01\x00\x10\x00"),  # the last value
     ],
 )

@@ -333,3 +333,44 @@ def test_a_symbol_outside_its_table_is_refused_and_leaves_the_coder_as_it_was() 
 def test_counts_that_are_no_table_are_our_own_mistake(counts: list[int]) -> None:
     with pytest.raises(AssertionError):
         SymbolEncoder().put(np.array([0]), np.array(counts))
+
+
+def random_decisions(rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Decisions that follow their odds, or are all the less likely."""
+    n = int(rng.integers(1, 200))
+    odds = np.where(rng.random(n) < 0.5, rng.integers(1, 65536, n), rng.choice([1, 65535], n))
+    follow = rng.random(n) * 65536 < odds
+    return (follow if rng.random() < 0.7 else odds < 32768), odds
+
+
+def test_words_of_decisions_are_those_of_the_plain_range_coder() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        decisions, odds = random_decisions(rng)
+        coder, plain = SymbolEncoder(), PlainRangeCoder()
+        coder.put_decisions(decisions, odds)
+        for decision, count in zip(decisions, (odds << 8).tolist(), strict=True):
+            plain.put(TOTAL - count if decision else 0, count if decision else TOTAL - count)
+        data = coder.finish()
+        assert data == plain.finish()
+        decoder = SymbolDecoder(data)
+        assert [decoder.take_decision(int(number)) for number in odds] == decisions.tolist()
+        decoder.finish()
+
+
+def test_no_decisions_take_no_words() -> None:
+    coder = SymbolEncoder()
+    coder.put_decisions(np.zeros(0, np.bool_), np.zeros(0, np.int64))
+    assert coder.finish() == b""
+
+
+def test_decisions_that_take_more_words_than_there_are_end_soon() -> None:
+    decoder = SymbolDecoder(b"\x12\x34\x56\x78")
+    with pytest.raises(CorruptError, match="do not end with the last symbol"):
+        sum(decoder.take_decision(32768) for _ in range(200))
+
+
+@pytest.mark.parametrize("odds", [0, 65536])
+def test_odds_that_are_certain_are_our_own_mistake(odds: int) -> None:
+    with pytest.raises(AssertionError):
+        SymbolEncoder().put_decisions(np.ones(1, np.bool_), np.array([odds]))
