@@ -41,7 +41,7 @@ JOBS = (
     Job("kodim23.png", "siren", 16_000),
     Job("kodim23.png", "hashgrid", 16_000),
     Job("kodim23.png", "latentgrid", 16_000),
-    Job("speech-male.wav", "hashgrid", 24_000),
+    Job("speech-male.wav", "cosine", 12_000),
     Job("bunny.mp4", "simplexgrid", 48_000),
 )
 HEADER = ("file", "model", "bytes", "rate", "quality", "encode", "decode")

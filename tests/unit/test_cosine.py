@@ -156,7 +156,7 @@ def test_clipped_sounds_stay_within_the_format() -> None:
 def test_frames_are_at_least_40_ms(rate: int, frame: int) -> None:
     assert frame_of(rate) == frame
     signal = sound(3 * frame, rate=rate)
-    assert encoded(signal, "snr", 20.0).reached
+    assert snr_of(signal, encoded(signal, "snr", 20.0)) == pytest.approx(20.0, abs=0.6)
 
 
 def test_slices_are_those_of_the_whole() -> None:

@@ -173,11 +173,22 @@ class Cosine(Representation):
     # --- samples ---------------------------------------------------------------------------------
 
     def render(self, windows: tuple[Window, ...]) -> NDArray[np.float32]:
-        """Samples [length, channels] on the [0, 1] scale; segments beside are not decoded."""
-        window, size = windows[0], self.spec.grid[0]
-        if window.count == 0 or size == 0:
-            return np.empty((window.count, self.spec.channels), np.float32)
-        frames = self._frames(window)
+        """Samples [length, channels] on the [0, 1] scale, about a segment at a time.
+
+        Segments beside those of the windows are not decoded.
+        """
+        window, frame = windows[0], self.model.frame
+        values = np.empty((window.count, self.spec.channels), np.float32)
+        share = window.size / self.spec.grid[0]
+        n_at_once = max(1, int(self.model.segment_frames * frame * share))
+        for first in range(0, window.count, n_at_once):
+            count = min(n_at_once, window.count - first)
+            part = Window(window.size, window.start + first, count)
+            values[first : first + count] = self._rendered(part)
+        return values
+
+    def _rendered(self, window: Window) -> NDArray[np.float32]:
+        size, frames = self.spec.grid[0], self._frames(window)
         first = frames.start * self.model.frame
         blocks, coefficients = self._coefficients(frames)
         if window.size == size and float(window.start).is_integer():
@@ -190,7 +201,8 @@ class Cosine(Representation):
     def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
         """Values [n, channels] at coords [n, 1] in [0, 1], on the [0, 1] scale."""
         size = self.spec.grid[0]
-        times = np.clip(coords[:, 0].astype(np.float64), 0.0, 1.0) * size
+        places = np.nan_to_num(coords[:, 0].astype(np.float64), nan=0.0)
+        times = np.clip(places, 0.0, 1.0) * size
         values = np.empty((len(times), self.spec.channels))
         frame = self.model.frame
         own = np.minimum(times // frame, self.model.n_frames(self.spec) - 1).astype(np.int64)

@@ -105,9 +105,9 @@ class CosineModel:
             raise CorruptError(f"step index {step_index} is over {_MOST_STEP_INDEX}")
         frame = 1 << log2_frame
         model = CosineModel(frame, most_splits, segment_frames, step_index, shrinks)
-        n_values = model.n_frames(spec) * frame * spec.channels
+        n_values = min(model.n_frames(spec), segment_frames) * frame * spec.channels
         if n_values > limits.max_parameters:
-            raise LimitError(f"{n_values} parameters are over {limits.max_parameters}")
+            raise LimitError(f"{n_values} numbers of a segment are over {limits.max_parameters}")
         try:
             model.shape(range(0), spec)
         except ConfigError as error:
