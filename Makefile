@@ -16,7 +16,7 @@ setup: .venv/installed ## make .venv; install the package with all extras, and d
 .venv/tools: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -q --upgrade pip && $(BIN)/pip install -q $(TORCH)
-	$(BIN)/pip install -q --group dev && touch $@
+	$(BIN)/pip install -q --group dev && ($(BIN)/pip install -q --group compiled || true) && touch $@
 .venv/installed: .venv/tools $(SOURCES)
 	$(BIN)/pip install -q --no-build-isolation '.[all]' && touch $@
 demo: setup ## encode, decode and measure the samples; demo/demo.png shows them; DEMO_SECONDS=20 an encode

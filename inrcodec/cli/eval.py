@@ -35,6 +35,9 @@ def evaluate(
     *,
     variable: Variable = None,
     channels_last: ChannelsLast = False,
+    speech: Annotated[
+        bool, typer.Option("--speech", help="Of speech, ESTOI and PESQ too; the extra speech.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -47,7 +50,9 @@ def evaluate(
     choose_engine(device, backend)
     report = Report(quiet=quiet, as_json=as_json)
     # out here: its errors are not the stream's
-    compare_with = _comparison(reference, variable=variable, channels_last=channels_last)
+    compare_with = _comparison(
+        reference, variable=variable, channels_last=channels_last, speech=speech
+    )
 
     def work(path: str) -> int:
         fields = compare_with(files.read_bytes(path))
@@ -59,17 +64,21 @@ def evaluate(
 
 
 def _comparison(
-    reference: str, *, variable: str | None, channels_last: bool
+    reference: str, *, variable: str | None, channels_last: bool, speech: bool
 ) -> Callable[[bytes], dict[str, object]]:
     """What compares streams with a file. Raises SignalError if that cannot be read."""
     from inrcodec import media
+    from inrcodec.signal import Kind
 
     source = media.load(reference, variable=variable, channels_last=channels_last)
+    is_film = isinstance(source, media.FilmSource)
+    if speech and (is_film or source.spec.kind is not Kind.AUDIO):
+        raise ConfigError(f"--speech is for sound, not for {source.spec.kind.name.lower()}")
     if isinstance(source, media.FilmSource):
         film = source
         return lambda data: compare_film(film, data)
     signal = source
-    return lambda data: compare(signal, data)
+    return lambda data: compare(signal, data, speech=speech)
 
 
 def compare_film(reference: FilmSource, data: bytes) -> dict[str, object]:
@@ -103,8 +112,10 @@ def compare_film(reference: FilmSource, data: bytes) -> dict[str, object]:
     return fields
 
 
-def compare(reference: Signal, data: bytes) -> dict[str, object]:
+def compare(reference: Signal, data: bytes, *, speech: bool = False) -> dict[str, object]:
     """The measures of a stream, by name; `psnr_db` is infinite for equal signals.
+
+    With `speech`, those of speech too.
 
     Raises BitstreamError for bytes that are no stream, ConfigError for a stream of something else.
     """
@@ -126,6 +137,9 @@ def compare(reference: Signal, data: bytes) -> dict[str, object]:
         fields["kbps"] = metrics.kbps(len(data), decoded.seconds or 0.0)
         fields["snr_db"] = metrics.snr_db(reference, decoded)
         fields["si_sdr_db"] = metrics.si_sdr_db(reference, decoded)
+        if speech:
+            fields["estoi"] = metrics.estoi(reference, decoded)
+            fields["pesq_wb"] = metrics.pesq_wb(reference, decoded)
     if decoded.spec.kind is Kind.ARRAY:
         fields["snr_db"] = metrics.snr_db(reference, decoded)
         fields["max_abs_error"] = metrics.max_abs_error(reference, decoded)

@@ -20,6 +20,7 @@ from inrcodec.metrics.distortion import (
     snr_db,
     ssim,
 )
+from inrcodec.metrics.speech import estoi, pesq_wb
 
 __all__ = [
     "MOST_FRAME_DB",
@@ -28,6 +29,7 @@ __all__ = [
     "Samples",
     "bd_rate",
     "bpp",
+    "estoi",
     "film_psnr_db",
     "frame_psnrs_db",
     "kbps",
@@ -36,6 +38,7 @@ __all__ = [
     "ms_ssim",
     "mse",
     "peak_of",
+    "pesq_wb",
     "psnr_db",
     "si_sdr_db",
     "signal_power",
