@@ -7,8 +7,9 @@ codec, kbps of the file, SNR in dB over all samples and channels. Of each clip, 
 SNR is the one that needs the fewest bits there, by straight lines between points in dB and log of
 kbps; AAC and MP3 count with whichever of their settings is best. "bits" is what we need of that in
 the mean over all SNR that both cover, up to 128 kbps of the codec, less 1; "at 20 dB" are kbps.
-Written are docs/images/rd_audio.png and, with --into, what stands in a page between the comments
-`<!-- audio -->` and `<!-- /audio -->`.
+Of speech, a second table has ESTOI and PESQ at some rates, of Opus by straight lines over the log
+of kbps. Written are docs/images/rd_audio.png and, with --into, what stands in a page between the
+comments `<!-- audio -->` and `<!-- /audio -->`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 
@@ -28,7 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from latent_tables import head, line
 from plot_rd import replace
-from rows import read_rows
+from rows import CsvRow, read_rows
 
 FAMILIES = {
     "opus": "opus",
@@ -40,6 +41,8 @@ FAMILIES = {
 }
 OURS = "cosine"
 LEAST_KBPS, MOST_KBPS = 8.0, 128.0
+SPEECH_KBPS = (8.0, 12.0, 16.0, 24.0)
+MEASURES = {"pesq_wb": "PESQ", "estoi": "ESTOI"}
 STEP_DB, AT_DB = 0.25, 20.0
 
 
@@ -61,16 +64,18 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=Path("docs/images/rd_audio.png"))
     parser.add_argument("--into", type=Path, help="page with the comments to write between")
     options = parser.parse_args()
-    clips = curves_of(options.rows, json.loads(options.anchors.read_text())["clips"])
+    anchors = json.loads(options.anchors.read_text())["clips"]
+    clips = curves_of(options.rows, anchors)
     draw(clips, options.picture)
     link = os.path.relpath(options.picture, options.into.parent if options.into else Path("docs"))
-    text = "\n".join([f"![sounds: SNR over rate]({link})\n", *table(clips)])
+    lines = [*table(clips), *speech_table(read_rows(options.rows), anchors)]
+    text = "\n".join([f"![sounds: SNR over rate]({link})\n", *lines])
     print(text)
     if options.into:
         replace(options.into, "audio", text)
 
 
-def curves_of(rows: Path, anchors: Sequence[Mapping[str, object]]) -> dict[str, Curves]:
+def curves_of(rows: Path, anchors: Sequence[Mapping[str, Any]]) -> dict[str, Curves]:
     """Curves of each clip, ours and those of other codecs."""
     found: dict[str, dict[str, list[Point]]] = {}
     for row in read_rows(rows):
@@ -78,7 +83,7 @@ def curves_of(rows: Path, anchors: Sequence[Mapping[str, object]]) -> dict[str, 
         found.setdefault(row["file"], {}).setdefault(row["model"], []).append(point)
     for clip in anchors:
         curves = found.get(str(clip["clip"]), {})
-        for one in clip["points"]:  # type: ignore[attr-defined]
+        for one in clip["points"]:
             point = Point(float(one["kbps"]), float(one["snr_db"]))
             curves.setdefault(FAMILIES[one["codec"]], []).append(point)
     return {
@@ -155,6 +160,24 @@ def table(clips: Mapping[str, Curves]) -> Iterator[str]:
     means = f"{total[0]:.1f}", f"{total[1]:.1f}", change(total[2])
     yield line("geometric mean", *means, *[""] * (2 + len(codecs)))
     yield ""
+
+
+def speech_table(rows: Sequence[CsvRow], anchors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each clip of speech and measure: ours and Opus at each rate."""
+    yield from head("speech", "measure", *(f"{k:g} kbps: ours, Opus" for k in SPEECH_KBPS))
+    for clip in anchors:
+        mine = [row for row in rows if row["file"] == clip["clip"] and row["pesq_wb"]]
+        opus = [point for point in clip["points"] if point["codec"] == "opus"]
+        for name, what in MEASURES.items() if mine else ():
+            pairs = ((value_at(mine, k, name), value_at(opus, k, name)) for k in SPEECH_KBPS)
+            yield line(clip["clip"], what, *(f"{ours:.2f}, {theirs:.2f}" for ours, theirs in pairs))
+    yield ""
+
+
+def value_at(points: Sequence[Mapping[str, Any]], kbps: float, name: str) -> float:
+    """A measure at a rate."""
+    pairs = sorted((math.log(float(point["kbps"])), float(point[name])) for point in points)
+    return float(np.interp(math.log(kbps), *zip(*pairs, strict=True)))
 
 
 def change(share: float) -> str:

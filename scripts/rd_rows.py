@@ -44,6 +44,16 @@ class LambdaRow(Row):
     macs_per_point: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class SoundRow(Row):
+    """A measurement of a sound; ESTOI and wide-band PESQ of speech alone."""
+
+    seconds: float
+    si_sdr_db: float
+    estoi: float | None
+    pesq_wb: float | None
+
+
 class Job(NamedTuple):
     """What a row is of. The budget of a baseline is 0, as is what is not limited."""
 

@@ -22,7 +22,8 @@ class Set:
     """Files by the names that stand in rows, and what is asked for by default.
 
     `rates` are values of `measure`, `seconds` and `iterations` the budget of an encode (0: not
-    limited), `settings` the values of the one option of the `baseline`, if there is one.
+    limited), `settings` the values of the one option of the `baseline`, if there is one. `speech`:
+    files that are measured as such; None: sounds are not measured so.
     """
 
     read: Callable[[Path, str], Signal]
@@ -35,6 +36,7 @@ class Set:
     baseline: str = ""
     settings: tuple[str, ...] = ()
     decodes: int
+    speech: tuple[str, ...] | None = None
 
 
 def read_image(data: Path, name: str) -> Signal:
@@ -118,6 +120,7 @@ SETS = {
         rates=(24.0, 8.0, 64.0, 16.0, 32.0, 4.0, 12.0, 48.0, 96.0, 128.0, 192.0, 2.0),
         models=("cosine",),
         decodes=3,
+        speech=("1688-142285-0000", "2033-164914-0006", "gt_counting", "speech-male"),
     ),
     "films": Set(
         read=read_film,

@@ -14,7 +14,8 @@ measured.
 The sets kodak and photos are asked for lambdas. They have a budget of iterations, and of seconds
 too if that is given; with --crop they are cut to the middle of each image. Their rows have more
 columns: `j` is MSE + lambda x bpp, of samples in [0, 1]; `network_bytes` are those of the tiles
-that are no words of latents, which are `latent_bytes`.
+that are no words of latents, which are `latent_bytes`. Those of the set audio have SI-SDR too, and
+ESTOI and PESQ of speech (the extra speech).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from typing import NamedTuple
 import rd_baselines
 from latent_bytes import LatentBytes
 from rd_models import MODELS
-from rd_rows import Job, LambdaRow, Row, job_of
+from rd_rows import Job, LambdaRow, Row, SoundRow, job_of
 from rd_sets import SETS, Set, centre
 from rows import Origin, append, now, read_rows, use_threads
 
@@ -162,7 +163,20 @@ def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> tuple[Row,
     )
     if chosen.measure == "lambda":
         row = at_lambda(row, job, coded.data, metrics.mse(signal, decoded, unit=255.0))
+    if chosen.speech is not None:
+        row = of_speech(row, signal, decoded, is_speech=job.file in chosen.speech)
     return row, coded.data
+
+
+def of_speech(row: Row, signal: Signal, decoded: Signal, *, is_speech: bool) -> SoundRow:
+    """The same row with other measures of sounds."""
+    return SoundRow(
+        **asdict(row),
+        seconds=round(signal.spec.seconds or 0.0, 4),
+        si_sdr_db=round(metrics.si_sdr_db(signal, decoded), 4),
+        estoi=round(metrics.estoi(signal, decoded), 4) if is_speech else None,
+        pesq_wb=round(metrics.pesq_wb(signal, decoded), 3) if is_speech else None,
+    )
 
 
 def at_lambda(row: Row, job: Job, data: bytes, mse: float) -> LambdaRow:

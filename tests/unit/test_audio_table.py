@@ -1,0 +1,78 @@
+"""What the table of sounds works out: curves that rise, the best codec, shares of bits."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytest.importorskip("matplotlib")
+sys.path.insert(0, str(ROOT / "scripts"))
+try:
+    import audio_table
+    import rd_sets
+    from audio_table import Point
+finally:
+    sys.path.remove(str(ROOT / "scripts"))
+
+OURS = [Point(8.0, 20.0), Point(32.0, 40.0)]
+OPUS = [Point(32.0, 20.0), Point(64.0, 30.0)]
+MP3 = [Point(64.0, 20.0), Point(64.0 * math.sqrt(2.0), 30.0)]
+
+
+def test_points_that_others_beat_are_left_out() -> None:
+    points = [Point(9.0, 5.0), Point(8.0, 4.0), Point(10.0, 4.5), Point(12.0, 6.0)]
+    assert audio_table.rising(points) == [Point(8.0, 4.0), Point(9.0, 5.0), Point(12.0, 6.0)]
+
+
+def test_rates_lie_on_lines_over_the_logarithm() -> None:
+    assert audio_table.kbps_at(OURS, 30.0) == pytest.approx(16.0)
+    assert audio_table.kbps_at(OURS, 19.9) is None
+    assert audio_table.kbps_at([], 20.0) is None
+
+
+def test_the_best_codec_is_the_one_with_the_fewest_bits() -> None:
+    curves = {"cosine": OURS, "opus": OPUS, "mp3": MP3}
+    assert audio_table.best_at(curves, 20.0) == (pytest.approx(32.0), "opus")
+    assert audio_table.best_at(curves, 20.0, 16.0) is None
+    assert audio_table.best_at({"cosine": OURS}, 20.0) is None
+
+
+def test_shares_are_of_the_best_codec_where_both_are() -> None:
+    share = audio_table.share_of_bits({"cosine": OURS, "opus": OPUS})
+    assert share is not None
+    assert share[0] == pytest.approx(0.25)
+    assert share[1] == pytest.approx(0.25)
+    assert audio_table.share_of_bits({"cosine": OURS, "opus": OPUS}, "mp3") is None
+    assert audio_table.change(0.25) == "-75 %"
+
+
+def test_the_table_has_a_line_for_each_clip_and_the_means() -> None:
+    clips = {"a": {"cosine": OURS, "opus": OPUS}, "b": {"cosine": OURS, "opus": MP3}}
+    lines = list(audio_table.table(clips))
+    assert lines[2].split(" | ")[1:4] == ["8.0", "32.0 (opus)", "-75 %"]
+    assert lines[4].split(" | ")[1:3] == ["8.0", "45.3"]
+
+
+def test_speech_stands_beside_opus() -> None:
+    rows = [
+        {"file": "a", "kbps": "8", "pesq_wb": "2.0", "estoi": "0.5"},
+        {"file": "a", "kbps": "32", "pesq_wb": "4.0", "estoi": "0.9"},
+    ]
+    points = [
+        {"codec": "opus", "kbps": 4.0, "pesq_wb": 1.0, "estoi": 0.4},
+        {"codec": "opus", "kbps": 64.0, "pesq_wb": 3.0, "estoi": 0.8},
+        {"codec": "mp3", "kbps": 8.0, "pesq_wb": 9.0, "estoi": 9.0},
+    ]
+    lines = list(audio_table.speech_table(rows, [{"clip": "a", "points": points}]))
+    assert lines[2].split(" | ")[:3] == ["| a", "PESQ", "2.00, 1.50"]
+    assert lines[3].split(" | ")[4] == "0.70, 0.60"
+
+
+def test_the_set_of_sounds_names_its_speech() -> None:
+    chosen = rd_sets.SETS["audio"]
+    assert chosen.speech is not None
+    assert set(chosen.speech) < set(chosen.files)
