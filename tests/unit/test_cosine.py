@@ -14,6 +14,7 @@ from inrcodec.errors import BitstreamError, ConfigError
 from inrcodec.rate import EncodeResult, encode_to_target
 from inrcodec.reader import Reader
 from inrcodec.representations.cosine.config import CosineConfig, frame_of
+from inrcodec.representations.cosine.context import CoefficientShape, coefficient_bits
 from inrcodec.representations.cosine.family import Cosine
 from inrcodec.representations.cosine.fit import silence_of
 from inrcodec.representations.cosine.pack import (
@@ -22,6 +23,7 @@ from inrcodec.representations.cosine.pack import (
     from_coded_order,
     in_coded_order,
 )
+from inrcodec.representations.cosine.rounding import rounded
 from inrcodec.representations.cosine.transform import Blocks
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import SampleFormat, Signal
@@ -292,3 +294,31 @@ def test_silence_is_where_zero_lies() -> None:
     whole = sound(10).spec
     assert whole.from_unit(np.full((1, 1), silence_of(whole), np.float32)).item() == 0
     assert math.isclose(silence_of(whole), 32768 / 65535)
+
+
+def test_numbers_are_rounded_down_where_all_around_is_small() -> None:
+    blocks = Blocks.of_splits(256, np.zeros(3, np.uint8))
+    quiet, loud = np.zeros((768, 1)), np.full((768, 1), 5.0)
+    for values in (quiet, loud):
+        values[300] = 0.8
+        values[400] = -1.6
+    assert rounded(quiet, blocks)[[300, 400], 0].tolist() == [0, -1]
+    assert rounded(loud, blocks)[[300, 400, 500], 0].tolist() == [1, -2, 5]
+    assert not rounded(np.full((768, 1), 0.49), blocks).any()
+
+
+def test_rounding_saves_bits_at_equal_errors() -> None:
+    rng = np.random.default_rng(0)
+    blocks = Blocks.of_splits(256, np.zeros(40, np.uint8))
+    shape = CoefficientShape(40, 256, 1, 0)
+    fall = np.tile(3.0 * np.exp(-np.arange(256) / 30.0), 40)[:, None]
+    exact = rng.laplace(0.0, 1.0, (40 * 256, 1)) * fall
+
+    def costs(step: float, values: Any) -> tuple[float, float]:
+        bits = coefficient_bits(np.zeros(40, np.uint8), in_coded_order(values, blocks), shape)
+        return bits, float(np.square(exact - step * values).sum())
+
+    bits, errors = costs(1.0, rounded(exact, blocks))
+    plain = [costs(step, np.rint(exact / step).astype(np.int32)) for step in (1.0, 1.2, 1.4, 1.7)]
+    at_equal_errors = np.interp(errors, [e for _, e in plain], [b for b, _ in plain])
+    assert bits < 0.97 * at_equal_errors

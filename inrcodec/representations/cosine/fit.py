@@ -26,6 +26,7 @@ from inrcodec.representations.cosine.pack import (
     in_coded_order,
     turned,
 )
+from inrcodec.representations.cosine.rounding import STEPS_SQUARED_PER_PRICE, rounded
 from inrcodec.representations.cosine.transform import Blocks, forward, inverse
 from inrcodec.signal import Signal, SignalSpec
 
@@ -33,8 +34,6 @@ __all__ = ["Fitted", "fit_sound", "silence_of"]
 
 Floats = NDArray[np.float64]
 
-_STEPS_SQUARED_PER_PRICE = 9.0  # measured on speech and music, from 15 to 35 dB of SNR
-_DEAD_ZONE = 0.18  # by which less than half a step is rounded up
 _LARGEST = 1 << 20
 _SETTLED = STEPS_PER_OCTAVE // 2
 _ROUNDS = 3
@@ -86,6 +85,7 @@ class _Fitter:
         most_splits = config.splits_of(frame)
         segment_frames = config.segment_frames(spec.sample_rate)
         self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0))
+        self._parts: list[_Part] = []
         self._iterations = 0
 
     def fit(self) -> Fitted:
@@ -120,19 +120,14 @@ class _Fitter:
 
     def _transform(self, splits: NDArray[np.uint8]) -> None:
         """The coefficients of all blocks, each two channels turned so that one has most."""
-        model, spec = self._model, self._spec
-        self._splits_now = splits
-        coefficients = forward(self._samples, Blocks.of_splits(model.frame, splits))
-        self._segments: list[tuple[range, Segment, Floats]] = []
-        for frames in model.segments(spec):
-            part = coefficients[frames.start * model.frame : frames.stop * model.frame]
-            own = splits[frames.start : frames.stop]
-            angles = _angles(part)
-            exact = in_coded_order(turned(part, angles), Blocks.of_splits(model.frame, own))
-            nothing = Segment(own, angles, np.zeros(0, np.int32))
-            self._segments.append((frames, nothing, exact.astype(np.float64)))
-        largest = max((float(np.abs(exact).max(initial=0.0)) for *_, exact in self._segments),
-                      default=0.0)  # fmt: skip
+        model = self._model
+        self._blocks = Blocks.of_splits(model.frame, splits)
+        coefficients, self._parts, largest = forward(self._samples, self._blocks), [], 0.0
+        for frames in model.segments(self._spec):
+            own = coefficients[frames.start * model.frame : frames.stop * model.frame]
+            part = _Part(frames, splits[frames.start : frames.stop], own, model.frame)
+            self._parts.append(part)
+            largest = max(largest, float(np.abs(part.exact).max(initial=0.0)))
         self._finest = CosineModel.index_of(max(largest / _LARGEST, 1e-30) * 1.1)
 
     # --- the step --------------------------------------------------------------------------------
@@ -174,20 +169,19 @@ class _Fitter:
 
     def _bytes(self, index: int) -> float:
         """About the bytes of a file with this step."""
-        model, bits = self._at(index), 0.0
-        for frames, segment, exact in self._segments:
-            symbols = _rounded(exact / model.step)
-            bits += coefficient_bits(segment.splits, symbols, model.shape(frames, self._spec))
-        n_bytes = bits / 8.0 + _BYTES_OF_FRAME + _BYTES_OF_SEGMENT * len(self._segments)
+        step, bits = self._at(index).step, 0.0
+        for part in self._parts:
+            shape = self._model.shape(part.frames, self._spec)
+            bits += coefficient_bits(part.splits, part.coded(part.rounded(step)).values, shape)
+        n_bytes = bits / 8.0 + _BYTES_OF_FRAME + _BYTES_OF_SEGMENT * len(self._parts)
         self._report(index, n_bytes)
         return n_bytes
 
     def _error(self, index: int) -> float:
         """The mean square error of what a decoder gives with this step."""
-        model = self._with_shrinks(index)
-        parts = [model.coefficients(segment, self._spec.channels) for segment in self._coded(model)]
-        blocks = Blocks.of_splits(model.frame, self._splits_now)
-        values = inverse(np.concatenate(parts), blocks)[: len(self._samples)]
+        model, segments = self._coded(index)
+        parts = [model.coefficients(segment, self._spec.channels) for segment in segments]
+        values = inverse(np.concatenate(parts), self._blocks)[: len(self._samples)]
         silence = silence_of(self._spec)
         decoded = self._spec.from_unit((values + silence).astype(np.float32))
         errors = self._spec.to_unit(decoded) - silence - self._samples
@@ -214,40 +208,52 @@ class _Fitter:
     def _at(self, index: int) -> CosineModel:
         return replace(self._model, step_index=index)
 
-    def _with_shrinks(self, index: int) -> CosineModel:
-        model = self._at(index)
-        exact = [np.abs(part) / model.step for *_, part in self._segments]
-        sizes = [np.abs(_rounded(part)) for part in exact]
-        joined = [np.concatenate(parts) if parts else np.zeros(0) for parts in (sizes, exact)]
-        return replace(model, shrinks=CosineModel.shrinks_of(joined[0].astype(np.int64), joined[1]))
+    def _coded(self, index: int) -> tuple[CosineModel, tuple[Segment, ...]]:
+        """The integers of a step, and the model with what they are too large by in the mean."""
+        model, segments = self._at(index), []
+        sums, counts = np.zeros(2), np.zeros(2)
+        for part in self._parts:
+            whole = part.rounded(model.step)
+            sizes = np.abs(whole)
+            for number, where in enumerate((sizes == 1, sizes > 1)):
+                sums[number] += float((sizes[where] - np.abs(part.exact[where]) / model.step).sum())
+                counts[number] += int(where.sum())
+            segments.append(part.coded(whole))
+        shrinks = CosineModel.shrinks_of(sums / np.maximum(counts, 1.0))
+        return replace(model, shrinks=shrinks), tuple(segments)
 
     def _result(self, index: int) -> Fitted:
-        model = self._with_shrinks(index)
-        segments = self._coded(model)
-        lam = model.step**2 / (_STEPS_SQUARED_PER_PRICE * self._spec.channels)
+        model, segments = self._coded(index)
+        lam = model.step**2 / (STEPS_SQUARED_PER_PRICE * self._spec.channels)
         return Fitted(model=model, segments=segments, lam=lam, iterations=max(self._iterations, 1))
 
-    def _coded(self, model: CosineModel) -> tuple[Segment, ...]:
-        """The segments with the integers of the model's step."""
-        return tuple(
-            replace(segment, values=_rounded(exact / model.step))
-            for _, segment, exact in self._segments
-        )
-
     def _step_of(self, lam: float) -> float:
-        return math.sqrt(_STEPS_SQUARED_PER_PRICE * lam * self._spec.channels)
+        return math.sqrt(STEPS_SQUARED_PER_PRICE * lam * self._spec.channels)
+
+
+class _Part:
+    """The frames of a segment and their coefficients [samples, channels], turned by the angles."""
+
+    def __init__(
+        self, frames: range, splits: NDArray[np.uint8], coefficients: Floats, frame: int
+    ) -> None:
+        self.frames, self.splits = frames, splits
+        self._angles, self._blocks = _angles(coefficients), Blocks.of_splits(frame, splits)
+        self.exact = turned(coefficients, self._angles)
+
+    def rounded(self, step: float) -> NDArray[np.int32]:
+        """Whole numbers of steps."""
+        return rounded(self.exact / step, self._blocks)
+
+    def coded(self, whole: NDArray[np.int32]) -> Segment:
+        """The segment of these numbers."""
+        return Segment(self.splits, self._angles, in_coded_order(whole, self._blocks))
 
 
 def silence_of(spec: SignalSpec) -> float:
     """Where a sample of 0 lies on the [0, 1] scale; half where there is none."""
     low, high = spec.value_range
     return -low / (high - low) if low < 0.0 < high else 0.5
-
-
-def _rounded(sizes: Floats) -> NDArray[np.int32]:
-    """Towards zero a little more than to the nearest."""
-    whole = np.floor(np.maximum(np.abs(sizes) + (0.5 - _DEAD_ZONE), 0.0))
-    return np.copysign(whole, sizes).astype(np.int32)
 
 
 def _angles(coefficients: Floats) -> tuple[int, ...]:

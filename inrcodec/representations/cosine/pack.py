@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+_Number = TypeVar("_Number", np.int32, np.float64)
 
 STEPS_PER_OCTAVE = 128
 LARGEST_STEP = 4.0
@@ -121,13 +123,10 @@ class CosineModel:
         return min(max(index, 0), _MOST_STEP_INDEX)
 
     @staticmethod
-    def shrinks_of(sizes: NDArray[np.int64], exact: Floats) -> tuple[int, int]:
-        """By what sizes are larger than what was rounded to them, in the mean: of 1, and others."""
-        found = []
-        for where in (sizes == 1, sizes > 1):
-            off = float((sizes[where] - exact[where]).mean()) if where.any() else 0.0
-            found.append(min(max(round(off / _SHRINK_UNIT), 0), 255))
-        return found[0], found[1]
+    def shrinks_of(too_large: Floats) -> tuple[int, int]:
+        """What is stored of by how much, in steps, sizes of 1 and larger ones are too large."""
+        one, more = (min(max(round(float(x) / _SHRINK_UNIT), 0), 255) for x in too_large)
+        return one, more
 
     def coefficients(
         self, segment: Segment, n_channels: int, frames: slice = slice(None)
@@ -185,7 +184,7 @@ def turned(coefficients: Floats, angles: tuple[int, ...], *, back: bool = False)
     return out
 
 
-def in_coded_order(values: Floats, blocks: Blocks) -> Floats:
+def in_coded_order(values: NDArray[_Number], blocks: Blocks) -> NDArray[_Number]:
     """Values [n, channels] as they are coded: block after block, channel after channel."""
     parts = [
         values[span].reshape(-1, length, values.shape[1]).swapaxes(1, 2).ravel()
