@@ -50,7 +50,7 @@ def test_several_inputs_become_one_stream_each(run, photo, sound, tmp_path):
     assert outcome.code == 0
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert [line["input"] for line in lines] == [str(photo), str(sound)]
-    assert [line["model"] for line in lines] == ["latentgrid", "hashgrid"]
+    assert [line["model"] for line in lines] == ["latentgrid", "cosine"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["photo.inr", "sound.inr"]
 
 
@@ -181,30 +181,32 @@ def test_a_target_on_the_command_line_replaces_that_of_the_config_file(run, phot
     assert outcome.code == 0  # a quality is always reached
 
 
-@pytest.mark.parametrize(("kind", "model"), [("photo", "latentgrid"), ("sound", "hashgrid")])
+@pytest.mark.parametrize(
+    ("kind", "model", "field", "values"),
+    [("photo", "latentgrid", "levels", (1, 4)), ("sound", "cosine", "frame", (128, 16384))],
+)
 def test_the_table_of_what_auto_stands_for_applies_and_others_are_passed_over(
-    run, request, tmp_path, kind, model
+    run, request, tmp_path, kind, model, field, values
 ):
     config, sizes = tmp_path / "c.toml", {}
-    for levels in (1, 4):
-        config.write_text(f"iters = 3\n[siren]\nwidth = 6\n[{model}]\nlevels = {levels}\n")
-        stream = tmp_path / f"{levels}.inr"
+    for value in values:
+        config.write_text(f"iters = 3\n[siren]\nwidth = 6\n[{model}]\n{field} = {value}\n")
+        stream = tmp_path / f"{value}.inr"
         source = request.getfixturevalue(kind)
         assert run("encode", source, "-o", stream, "--config", config).code == 0
         described = json.loads(run("info", stream, "--json").stdout)
         assert described["model"] == model
-        sizes[levels] = described["n_parameters"]
-    assert sizes[1] < sizes[4]
+        sizes[value] = described["n_parameters"]
+    assert sizes[values[0]] < sizes[values[1]]
 
 
-def test_one_file_serves_inputs_of_several_kinds_and_their_models_tables_win(
-    run, photo, sound, tmp_path
-):
-    config = tmp_path / "c.toml"
+def test_one_file_serves_inputs_of_several_kinds_and_their_models_tables_win(run, photo, tmp_path):
+    config, line = tmp_path / "c.toml", tmp_path / "line.npy"
+    np.save(line, np.arange(30.0))
     config.write_text("iters = 3\n[options]\nlevels = 3\n[hashgrid]\nlevels = 0\n")
-    outcome = run("encode", photo, sound, "-o", f"{tmp_path}/", "--config", config)
+    outcome = run("encode", photo, line, "-o", f"{tmp_path}/", "--config", config)
     assert outcome.code == 2
-    assert "sound.wav" in outcome.stderr
+    assert "line.npy" in outcome.stderr
     assert "levels 0 is not" in outcome.stderr
     assert (tmp_path / "photo.inr").exists()
 
