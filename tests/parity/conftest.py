@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import platform
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,16 +37,19 @@ def driver(tmp_path_factory: pytest.TempPathFactory, skip: Callable[[str, str], 
         skip("native", "g++ has no sanitizers here")
     if len(VARIANTS) > 1:
         base.append("-DINRCODEC_X86_VARIANTS")
-    objects = []
+    jobs = []
     for op, (name, flags) in itertools.product(OPS, VARIANTS.items()):
-        objects.append(folder / f"{op}{name}.o")
         defined = f"-DINRCODEC_{op.upper()}_VARIANT=k{op}Kernels{name}"
         kernels = SOURCES / "cpu" / f"{op.lower()}_kernels.cpp"
-        assert _run([*base, *flags, defined, "-c", kernels, "-o", objects[-1]]) == 0
-    others = [path for path in (SOURCES / "cpu").glob("*.cpp") if "_kernels" not in path.name]
-    program = folder / "driver"
-    parts = [SOURCES / "sanitize" / "driver.cpp", *others, *objects]
-    assert _run([*base, *parts, "-pthread", "-o", program]) == 0
+        jobs.append([*flags, defined, "-c", kernels, "-o", folder / f"{op}{name}.o"])
+    for path in (SOURCES / "sanitize" / "driver.cpp", *(SOURCES / "cpu").glob("*.cpp")):
+        if "_kernels" not in path.name:
+            jobs.append(["-c", path, "-o", folder / f"{path.stem}.o"])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = list(pool.map(lambda job: _run([*base, *job]), jobs))
+    assert done == [0] * len(jobs)
+    program, objects = folder / "driver", [job[-1] for job in jobs]
+    assert _run([*base, *objects, "-pthread", "-o", program]) == 0
     return program
 
 
