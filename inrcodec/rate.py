@@ -199,7 +199,8 @@ class _Search:
             if self._tries and (budget is None or self.cancel.is_set()):
                 break
             self._tries.append(self._attempt(budget or Budget(iterations=1)))
-            if self._representation.holds_exactly and self.reached(self._tries[-1]):
+            is_done = self.reached(self._tries[-1]) or self._aim.scale == "mse"
+            if self._representation.holds_exactly and is_done:
                 break
         return min(reversed(self._tries), key=self._rank)
 

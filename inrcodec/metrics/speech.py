@@ -5,6 +5,7 @@ Both measures are means over channels, of sounds that hold speech; of music they
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -29,7 +30,12 @@ def estoi(reference: Signal, decoded: Signal) -> float:
     pystoi = _package("pystoi")
 
     def of_channel(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
-        return float(pystoi.stoi(mine, theirs, reference.spec.sample_rate, extended=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                return float(pystoi.stoi(mine, theirs, reference.spec.sample_rate, extended=True))
+            except RuntimeWarning as warning:
+                raise SignalError(f"ESTOI finds too little speech: {warning}") from None
 
     return _mean(of_channel, reference, decoded)
 

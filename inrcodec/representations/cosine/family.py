@@ -35,7 +35,9 @@ __all__ = ["Cosine"]
 Floats = NDArray[np.float64]
 
 _KEPT_VALUES = 1 << 24
+_AT_ONCE = 1 << 20  # values that are rendered together
 _MACS_OF_MODEL = 64.0
+_MACS_OF_SEGMENT = 1e8  # what it takes to begin one
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Cosine(Representation):
         """The inverse of `pack`; segments are decoded when used. Raises BitstreamError."""
         reader = ByteReader(require_section(sections, SectionId.MODEL), name="MODEL")
         model = CosineModel.read(reader, spec, limits)
-        keys = [tile_key(number) for number in range(len(model.segments(spec)))]
+        keys = [tile_key(number) for number in range(model.n_segments(spec))]
         strange = sorted(set(sections) - {SectionId.MODEL, *keys})
         if strange:
             what = id_of_key(strange[0]).name
@@ -118,7 +120,7 @@ class Cosine(Representation):
         known = self._decoded.get(number)
         if known is not None:
             return known
-        payload, frames = self.payloads[number], self.model.segments(self.spec)[number]
+        payload, frames = self.payloads[number], self.model.segment(number, self.spec)
         if payload is None:
             raise CorruptError(f"segment {self.tile_name(number)} is damaged")
         start = self.starts.get(tile_key(number), 0)
@@ -128,9 +130,9 @@ class Cosine(Representation):
             where = start if error.offset is None else error.offset
             message = f"segment {self.tile_name(number)} is damaged: {error.reason}"
             raise CorruptError(message, offset=where) from None
-        if (1 + len(self._decoded)) * decoded.values.size > _KEPT_VALUES:
-            self._decoded.clear()
         self._decoded[number] = decoded
+        while len(self._decoded) > 3 and _sizes(self._decoded) > _KEPT_VALUES:
+            del self._decoded[next(iter(self._decoded))]  # the oldest
         return decoded
 
     def _when(self, frames: range) -> str:
@@ -145,7 +147,7 @@ class Cosine(Representation):
         except BitstreamError:
             if not self.salvage:
                 raise
-        n_frames = len(self.model.segments(self.spec)[number])
+        n_frames = len(self.model.segment(number, self.spec))
         n_values = n_frames * self.model.frame * self.spec.channels
         angles = (0,) * (self.spec.channels // 2)
         return Segment(np.zeros(n_frames, np.uint8), angles, np.zeros(n_values, np.int32))
@@ -153,11 +155,11 @@ class Cosine(Representation):
     @property
     def n_tiles(self) -> int:
         """Segments of the whole sound."""
-        return len(self.model.segments(self.spec))
+        return self.model.n_segments(self.spec)
 
     def tile_name(self, number: int) -> str:
         """The number of a segment, and when it is."""
-        return f"{number} ({self._when(self.model.segments(self.spec)[number])})"
+        return f"{number} ({self._when(self.model.segment(number, self.spec))})"
 
     def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
         """The numbers of the segments that windows touch and that cannot be decoded."""
@@ -180,7 +182,8 @@ class Cosine(Representation):
         window, frame = windows[0], self.model.frame
         values = np.empty((window.count, self.spec.channels), np.float32)
         share = window.size / self.spec.grid[0]
-        n_at_once = max(1, int(self.model.segment_frames * frame * share))
+        n_samples = min(self.model.segment_frames * frame, _AT_ONCE // self.spec.channels)
+        n_at_once = max(1, int(max(n_samples, frame) * share))
         for first in range(0, window.count, n_at_once):
             count = min(n_at_once, window.count - first)
             part = Window(window.size, window.start + first, count)
@@ -260,7 +263,9 @@ class Cosine(Representation):
         """Multiplications per sample of all channels, transform and context model, and integers."""
         per_value = 2.0 * np.log2(self.model.frame) + _MACS_OF_MODEL
         n_values = self.model.n_frames(self.spec) * self.model.frame * self.spec.channels
-        return Cost(macs_per_point=self.spec.channels * per_value, n_parameters=n_values)
+        of_segments = _MACS_OF_SEGMENT * self.n_tiles / self.spec.grid[0]
+        macs = self.spec.channels * per_value + of_segments
+        return Cost(macs_per_point=macs, n_parameters=n_values)
 
     @property
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
@@ -281,3 +286,7 @@ class Cosine(Representation):
     def iterations(self) -> int:
         """Steps that its fit tried; 0 after `unpack`."""
         return 0 if self.fitted is None else self.fitted.iterations
+
+
+def _sizes(segments: Mapping[int, Segment]) -> int:
+    return sum(segment.values.size for segment in segments.values())

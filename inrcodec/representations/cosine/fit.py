@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from inrcodec.container import DecodeLimits
 from inrcodec.errors import SignalError
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.cosine.config import CosineConfig
@@ -35,6 +36,7 @@ __all__ = ["Fitted", "fit_sound", "silence_of"]
 Floats = NDArray[np.float64]
 
 _LARGEST = 1 << 20
+_LEAST_ERROR = 1e-30
 _SETTLED = STEPS_PER_OCTAVE // 2
 _ROUNDS = 3
 _MOST_TRIES = 12
@@ -83,7 +85,9 @@ class _Fitter:
         self._samples = spec.to_unit(signal.samples).astype(np.float64) - silence_of(spec)
         frame = config.frame_at(spec.sample_rate)
         most_splits = config.splits_of(frame)
-        segment_frames = config.segment_frames(spec.sample_rate)
+        n_frames = max(1, -(-spec.grid[0] // frame))
+        most = max(1, DecodeLimits().max_parameters // (frame * spec.channels))
+        segment_frames = min(config.segment_frames(spec.sample_rate), most, n_frames)
         self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0))
         self._parts: list[_Part] = []
         self._iterations = 0
@@ -106,6 +110,9 @@ class _Fitter:
         model, spec = self._model, self._spec
         splits = np.zeros(model.n_frames(spec), np.uint8)
         for frames in model.segments(spec):
+            if self._ends:
+                break
+            self._report(CosineModel.index_of(step), float("nan"))
             part = self._samples[frames.start * model.frame : frames.stop * model.frame]
             costs = [self._costs(part, len(frames), s, step) for s in range(model.most_splits + 1)]
             splits[frames.start : frames.stop] = np.argmin(costs, axis=0)
@@ -128,35 +135,45 @@ class _Fitter:
             part = _Part(frames, splits[frames.start : frames.stop], own, model.frame)
             self._parts.append(part)
             largest = max(largest, float(np.abs(part.exact).max(initial=0.0)))
-        self._finest = CosineModel.index_of(max(largest / _LARGEST, 1e-30) * 1.1)
+        least = max(1.1 * largest / _LARGEST, _exact_step(self._spec), 1e-30)
+        self._finest = CosineModel.index_of(least)
 
     # --- the step --------------------------------------------------------------------------------
 
     def _search(self, index: int) -> int:
         """The index with which what is to be held is held."""
-        index = min(index, self._finest)
-        goal = self._goal
+        index, goal = min(index, self._finest), self._goal
         if goal.hold == "bytes":
-            return self._boundary(lambda i: math.log(self._bytes(i) / goal.held), index)
+            below, above = self._bracket(lambda i: math.log(self._bytes(i) / goal.held), index)
+            return below
         if goal.hold == "mse":
-            found = self._boundary(
-                lambda i: math.log(goal.held / max(self._error(i), 1e-30)), index, least=-1
+            held = max(goal.held, _LEAST_ERROR)
+            below, above = self._bracket(
+                lambda i: math.log(held / max(self._error(i), _LEAST_ERROR)), index
             )
-            return min(found + 1, self._finest)
+            return min(above, self._finest)
         return index
 
-    def _boundary(self, excess: Callable[[int], float], first: int, least: int = 0) -> int:
-        """The largest index whose excess, which grows with it, is not over 0; else `least`."""
+    def _bracket(self, excess: Callable[[int], float], first: int) -> tuple[int, int]:
+        """Indices next to each other, where a measure that grows with them passes 0.
+
+        If tries run out before, those that are known; what is not known of one side is guessed.
+        """
         low, high = -1, self._finest + 1  # not over, over
         ends: dict[int, float] = {}
-        index = max(first, 0)
-        for _ in range(_MOST_TRIES):
+        index, last_side, in_a_row = max(first, 0), 0, 0
+        while high - low > 1 and len(ends) < _MOST_TRIES:
             ends[index] = excess(index)
-            low, high = (low, index) if ends[index] > 0.0 else (index, high)
-            if high - low <= 1 or not self._try():
+            side = 1 if ends[index] > 0.0 else -1
+            low, high = (low, index) if side > 0 else (index, high)
+            in_a_row = in_a_row + 1 if side == last_side else 0
+            last_side = side
+            if not self._try():
                 break
-            index = _between(ends, low, high)
-        return max(low, least)
+            index = (low + high) // 2 if in_a_row > 1 else _between(ends, low, high)
+        if low < 0 and high > 0:
+            low = _between(ends, low, high)
+        return max(low, 0), high
 
     def _try(self) -> bool:
         """Count a try; False if no more are wanted."""
@@ -165,7 +182,9 @@ class _Fitter:
 
     @property
     def _ends(self) -> bool:
-        return self._budget.cancelled or self._budget.seconds_left <= 0.0
+        most = self._budget.iterations
+        spent = most is not None and self._iterations >= most
+        return spent or self._budget.cancelled or self._budget.seconds_left <= 0.0
 
     def _bytes(self, index: int) -> float:
         """About the bytes of a file with this step."""
@@ -254,6 +273,12 @@ def silence_of(spec: SignalSpec) -> float:
     """Where a sample of 0 lies on the [0, 1] scale; half where there is none."""
     low, high = spec.value_range
     return -low / (high - low) if low < 0.0 < high else 0.5
+
+
+def _exact_step(spec: SignalSpec) -> float:
+    """A step with which samples that are whole numbers come back exactly; finer ones are waste."""
+    low, high = spec.value_range
+    return 0.0 if spec.sample_format.dtype.kind == "f" else 0.25 / (high - low)
 
 
 def _angles(coefficients: Floats) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ into blocks, and the coefficients in units of the step. Two channels are turned 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -69,11 +70,18 @@ class CosineModel:
         """Of a whole sound."""
         return -(-spec.grid[0] // self.frame)
 
-    def segments(self, spec: SignalSpec) -> list[range]:
+    def n_segments(self, spec: SignalSpec) -> int:
+        """Of a whole sound."""
+        return -(-self.n_frames(spec) // self.segment_frames)
+
+    def segment(self, number: int, spec: SignalSpec) -> range:
+        """The frames of a segment."""
+        start = number * self.segment_frames
+        return range(start, min(start + self.segment_frames, self.n_frames(spec)))
+
+    def segments(self, spec: SignalSpec) -> Iterator[range]:
         """The frames of each segment."""
-        n = self.n_frames(spec)
-        starts = range(0, n, self.segment_frames)
-        return [range(start, min(start + self.segment_frames, n)) for start in starts]
+        return (self.segment(number, spec) for number in range(self.n_segments(spec)))
 
     def shape(self, frames: range, spec: SignalSpec) -> CoefficientShape:
         """What the coder is told of a segment."""

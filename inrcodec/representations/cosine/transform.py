@@ -141,42 +141,32 @@ def evaluate(coefficients: Floats, blocks: Blocks, times: Floats) -> Floats:
 
     Takes a multiplication for each time, coefficient of its blocks and channel.
     """
-    starts, lengths = blocks.starts, blocks.lengths
-    out = np.zeros((len(times), coefficients.shape[1]))
-    own = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, len(starts) - 1)
-    for shift in (-1, 0, 1):
-        number = own + shift
-        weights = np.zeros(len(times))
-        there = (number >= 0) & (number < len(starts))
-        weights[there] = _weights(times[there], own[there], number[there], blocks)
-        for block in np.unique(number[weights > 0.0]):
-            mine = np.flatnonzero((number == block) & (weights > 0.0))
-            span = slice(int(starts[block]), int(starts[block] + lengths[block]))
-            for part in np.array_split(mine, max(1, len(mine) * int(lengths[block]) // _CHUNK)):
-                away = (times[part] - starts[block]) / lengths[block]
-                values = _sum_of_cosines(coefficients[span], away)
-                out[part] += weights[part, None] * values
+    order = np.argsort(times, kind="stable")
+    rising = times[order]
+    values = np.zeros((len(times), coefficients.shape[1]))
+    crossings = np.minimum(blocks.lengths[:-1], blocks.lengths[1:])
+    before, after = np.append(0, crossings), np.append(crossings, 0)
+    starts, stops = blocks.starts, blocks.starts + blocks.lengths
+    firsts = np.searchsorted(rising, starts - before / 2, side="left")
+    lasts = np.searchsorted(rising, stops + after / 2, side="right")
+    for block in np.flatnonzero(lasts > firsts):
+        span, length = slice(starts[block], stops[block]), int(blocks.lengths[block])
+        for first in range(firsts[block], lasts[block], max(1, _CHUNK // length)):
+            part = slice(first, min(first + max(1, _CHUNK // length), lasts[block]))
+            away = rising[part] - starts[block]
+            weights = _slope(away, before[block]) * _slope(length - away, after[block])
+            values[part] += weights[:, None] * _sum_of_cosines(coefficients[span], away / length)
+    out = np.empty_like(values)
+    out[order] = values
     return out
 
 
-def _weights(
-    times: Floats, own: NDArray[np.int64], number: NDArray[np.int64], blocks: Blocks
-) -> Floats:
-    """What block `number`, the `own` one of each time or a neighbour, counts there."""
-    starts, lengths = blocks.starts, blocks.lengths
-    edges = {-1: starts[own], 1: starts[own] + lengths[own]}
-    shift = number - own
-    weights = np.where(shift == 0, 1.0, 0.0)
-    for side, edge in edges.items():
-        other = own + side
-        has_other = (other >= 0) & (other < len(starts))
-        crossing = np.minimum(lengths[own], lengths[np.clip(other, 0, len(starts) - 1)])
-        away = np.abs(times - edge) / crossing
-        crosses = has_other & (away < 0.5)
-        angle = np.pi / 4 + np.pi / 2 * away
-        weights = np.where(crosses & (shift == 0), np.sin(angle), weights)
-        weights = np.where(crosses & (shift == side), np.cos(angle), weights)
-    return weights
+def _slope(inside: Floats, crossing: int) -> Floats:
+    """What a block counts so far `inside` of one of its ends, which it crosses over."""
+    if crossing == 0:
+        return np.ones_like(inside)
+    slope: Floats = np.sin(np.pi / 4 + np.pi / 2 * np.clip(inside / crossing, -0.5, 0.5))
+    return slope
 
 
 def _sum_of_cosines(coefficients: Floats, away: Floats) -> Floats:
