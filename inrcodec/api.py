@@ -99,8 +99,9 @@ def decode(
 ) -> Signal:
     """The signal that an `.inr` file, given by its bytes or its path, holds.
 
-    With `salvage`, damaged tiles of an image are grey; `open(...).damaged()` tells which. Raises
-    SignalError if the file cannot be read and BitstreamError if it is not a stream.
+    With `salvage`, damaged tiles of an image are grey, damaged segments of a sound silent;
+    `open(...).damaged()` tells which. Raises SignalError if the file cannot be read and
+    BitstreamError if it is not a stream.
     """
     return codec.decode(_bytes_of(data), limits=limits or DecodeLimits(), salvage=salvage)
 

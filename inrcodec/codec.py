@@ -122,8 +122,8 @@ def unpack(
 ) -> tuple[Stream, Function]:
     """The stream and the function that bytes hold; the groups of a film are unpacked when used.
 
-    With `salvage`, tiles that are damaged or missing are no error: they come out grey. Raises
-    BitstreamError only.
+    With `salvage`, tiles that are damaged or missing are no error: they come out grey,
+    of a sound silent. Raises BitstreamError only.
     """
     limits = limits or DecodeLimits()
     stream = Stream.from_bytes(data, limits, salvage=salvage)

@@ -30,6 +30,7 @@ def sound_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
         "clicks": (Signal.audio(loud, RATE), {"frame": 512}),
         "segments": (Signal.audio(loud, RATE), parts),
         "three_float32": (Signal.audio(three.astype(np.float32), 48000), small),
+        "mono8": (Signal.audio((128 + loud / 256).astype(np.uint8), RATE), small),
         "one_sample": (Signal.audio(np.array([0.25], np.float16), RATE), {}),
         "silence": (Signal.audio(np.zeros((300, 2), np.int16), 44100), {}),
     }

@@ -54,7 +54,7 @@ def encode(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Representation; auto is latentgrid for images, hashgrid else."
+            metavar="NAME", help="Representation; auto is latentgrid for images, cosine for sounds."
         ),
     ] = None,
     quality: Annotated[

@@ -115,6 +115,20 @@ def test_salvage_of_a_sound_stream_is_a_decode(run, tiled, tmp_path):
     np.testing.assert_array_equal(pixels_of(tmp_path / "p.png"), inrcodec.decode(tiled).samples)
 
 
+def test_a_damaged_segment_of_a_sound_is_silent(run, tmp_path):
+    samples = (9000 * np.sin(np.arange(4 * 8192) / 5.0)).astype(np.int16)
+    options = {"segment_seconds": 1.024, "frame": 512}
+    data = inrcodec.encode(Signal.audio(samples, 8000), model="cosine", options=options)
+    (tmp_path / "bad.inr").write_bytes(with_wrong_checksums(data, 2))
+    outcome = run("decode", tmp_path / "bad.inr", "-o", tmp_path / "s.wav", "--salvage")
+    assert outcome.code == 4
+    assert "segment 2 (2.05 to 3.07 s) of 4 is damaged and silent" in outcome.stderr
+    decoded, whole = pixels_of(tmp_path / "s.wav"), inrcodec.decode(data).samples
+    inside = decoded[2 * 8192 + 512 : 3 * 8192 - 512]
+    assert not inside.any()
+    np.testing.assert_array_equal(decoded[: 2 * 8192 - 512], whole[: 2 * 8192 - 512])
+
+
 @pytest.mark.parametrize("name", [SectionId.HEAD, SectionId.MODEL])
 def test_a_stream_without_its_beginning_is_refused(run, tiled, tmp_path, name):
     data = bytearray(tiled.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,21 @@ def test_two_channels_that_are_alike_cost_little_more_than_one() -> None:
         assert len(encoded(signal, "snr", 20.0).data) < 1.1 * alone
 
 
+@pytest.mark.parametrize("reports", [1, 2, 3, 4])
+def test_an_error_is_held_by_a_fit_that_is_cancelled(reports: int) -> None:
+    signal, cancel, steps = sound(), threading.Event(), []
+
+    def watch(step: Any) -> None:
+        steps.append(step)
+        if len(steps) >= reports:
+            cancel.set()
+
+    request = EncodeRequest(model="cosine", target=Target("snr", 20.0))
+    result = encode_to_target(signal, request, watch=watch, cancel=cancel)
+    assert result.cancelled
+    assert snr_of(signal, result) >= 19.9
+
+
 @pytest.mark.parametrize("n", [1, 2, 127, 320, 321])
 def test_short_sounds(n: int) -> None:
     signal = sound(n)
@@ -147,9 +163,9 @@ def test_silence_and_constants() -> None:
 
 def test_clipped_sounds_stay_within_the_format() -> None:
     signal = sound(level=3.0)
-    decoded = codec.decode(encoded(signal, "snr", 15.0).data)
-    assert snr_of(signal, encoded(signal, "snr", 15.0)) >= 14.9
-    assert decoded.samples.min() >= -32768
+    result = encoded(signal, "snr", 15.0)
+    assert snr_of(signal, result) >= 14.9
+    assert (np.abs(codec.decode(result.data).samples.astype(int)) >= 32767).any()
 
 
 @pytest.mark.parametrize(
