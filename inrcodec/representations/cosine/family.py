@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 _KEPT_VALUES = 1 << 24
 _AT_ONCE = 1 << 20  # values that are rendered together
 _MACS_OF_MODEL = 64.0
-_MACS_OF_SEGMENT = 1e8  # what it takes to begin one
+_MACS_OF_SEGMENT = 7.5e5  # to begin one takes as long as some ten thousand values
 
 
 @dataclass(frozen=True, slots=True)
