@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from inrcodec.errors import ConfigError
 
-__all__ = ["LEAST_FRAME", "MOST_FRAME", "MOST_SPLITS", "CosineConfig", "frame_of"]
+__all__ = ["LEAST_BLOCK", "LEAST_FRAME", "MOST_FRAME", "MOST_SPLITS", "CosineConfig", "frame_of"]
 
 LEAST_FRAME, MOST_FRAME = 128, 16384
 MOST_SPLITS = 4
-_LEAST_BLOCK = 32
+LEAST_BLOCK = 32
 _FRAME_SECONDS = 0.04  # a frame is the next power of two of samples
 _SEGMENT_SECONDS = 20.0
 
@@ -46,7 +46,7 @@ class CosineConfig:
 
     def splits_of(self, frame: int) -> int:
         """The most splits of such a frame."""
-        return min(self.splits, (frame // _LEAST_BLOCK).bit_length() - 1)
+        return min(self.splits, (frame // LEAST_BLOCK).bit_length() - 1)
 
     def segment_frames(self, rate: int) -> int:
         """Frames that are coded together."""

@@ -26,6 +26,12 @@ from inrcodec.representations.cosine.around import (
     Sight,
     look_around,
 )
+from inrcodec.representations.cosine.config import (
+    LEAST_BLOCK,
+    LEAST_FRAME,
+    MOST_FRAME,
+    MOST_SPLITS,
+)
 from inrcodec.representations.cosine.mixing import LoneCounters, MixedDecisions
 
 __all__ = [
@@ -38,8 +44,6 @@ __all__ = [
 
 LARGEST_COEFFICIENT: Final = 1 << 20
 
-_LEAST_BLOCK: Final = 32
-_MOST_SPLITS: Final = 4
 _GROUPS: Final = 128  # at most, of the values of a block
 _GROUP_BITS: Final = 8
 _UNARY: Final = 12  # sizes below it are told one by one
@@ -71,14 +75,17 @@ class CoefficientShape:
     def __post_init__(self) -> None:
         if self.n_frames < 0:
             raise ConfigError(f"{self.n_frames} frames are fewer than none")
-        if self.frame not in (1 << bits for bits in range(7, 15)):
-            raise ConfigError(f"a frame of {self.frame} is no power of two in [128, 16384]")
+        if self.frame.bit_count() != 1 or not LEAST_FRAME <= self.frame <= MOST_FRAME:
+            bounds = f"[{LEAST_FRAME}, {MOST_FRAME}]"
+            raise ConfigError(f"a frame of {self.frame} is no power of two in {bounds}")
         if not 1 <= self.n_channels <= 255:
             raise ConfigError(f"{self.n_channels} channels are not in [1, 255]")
-        if not 0 <= self.most_splits <= _MOST_SPLITS:
-            raise ConfigError(f"{self.most_splits} splits are not in [0, {_MOST_SPLITS}]")
-        if self.frame >> self.most_splits < _LEAST_BLOCK:
-            raise ConfigError(f"{self.most_splits} splits of {self.frame} leave less than 32")
+        if not 0 <= self.most_splits <= MOST_SPLITS:
+            raise ConfigError(f"{self.most_splits} splits are not in [0, {MOST_SPLITS}]")
+        if self.frame >> self.most_splits < LEAST_BLOCK:
+            raise ConfigError(
+                f"{self.most_splits} splits of {self.frame} leave less than {LEAST_BLOCK}"
+            )
 
     @property
     def n_values(self) -> int:
@@ -272,7 +279,7 @@ class _Walk:
         self._shape = shape
         self._decider = decider
         self._values = _ValueCoder(decider)
-        self._splits = LoneCounters(_MOST_SPLITS + 1, _MOST_SPLITS)
+        self._splits = LoneCounters(MOST_SPLITS + 1, MOST_SPLITS)
         self._groups = LoneCounters(_GROUPS // 8 + 1, 1 << _GROUP_BITS)
         self._channels = [_Channel(shape.frame) for _ in range(shape.n_channels)]
 

@@ -18,7 +18,7 @@ from inrcodec.container import DecodeLimits
 from inrcodec.errors import SignalError
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch
 from inrcodec.representations.cosine.config import CosineConfig
-from inrcodec.representations.cosine.context import coefficient_bits
+from inrcodec.representations.cosine.context import LARGEST_COEFFICIENT, coefficient_bits
 from inrcodec.representations.cosine.pack import (
     ANGLES,
     STEPS_PER_OCTAVE,
@@ -35,7 +35,6 @@ __all__ = ["Fitted", "fit_sound", "silence_of"]
 
 Floats = NDArray[np.float64]
 
-_LARGEST = 1 << 20
 _LEAST_ERROR = 1e-30
 _SETTLED = STEPS_PER_OCTAVE // 2
 _ROUNDS = 3
@@ -135,7 +134,7 @@ class _Fitter:
             part = _Part(frames, splits[frames.start : frames.stop], own, model.frame)
             self._parts.append(part)
             largest = max(largest, float(np.abs(part.exact).max(initial=0.0)))
-        least = max(1.1 * largest / _LARGEST, _exact_step(self._spec), 1e-30)
+        least = max(1.1 * largest / LARGEST_COEFFICIENT, _exact_step(self._spec), 1e-30)
         self._finest = CosineModel.index_of(least)
 
     # --- the step --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inrcodec.container import ByteReader, ByteWriter, DecodeLimits
 from inrcodec.errors import ConfigError, CorruptError, LimitError
-from inrcodec.representations.cosine.config import MOST_SPLITS
+from inrcodec.representations.cosine.config import LEAST_FRAME, MOST_FRAME, MOST_SPLITS
 from inrcodec.representations.cosine.context import (
     CoefficientShape,
     decode_coefficients,
@@ -107,13 +107,14 @@ class CosineModel:
         segment_frames, step_index = reader.varint(), reader.u16()
         shrinks = reader.u8(), reader.u8()
         reader.finish()
-        if not 7 <= log2_frame <= 14 or most_splits > MOST_SPLITS or segment_frames == 0:
+        frame = 1 << log2_frame
+        is_odd = not LEAST_FRAME <= frame <= MOST_FRAME or most_splits > MOST_SPLITS
+        if is_odd or segment_frames == 0:
             raise CorruptError(
                 f"frames of 2^{log2_frame}, {most_splits} splits, {segment_frames} a segment"
             )
         if step_index > _MOST_STEP_INDEX:
             raise CorruptError(f"step index {step_index} is over {_MOST_STEP_INDEX}")
-        frame = 1 << log2_frame
         model = CosineModel(frame, most_splits, segment_frames, step_index, shrinks)
         n_values = min(model.n_frames(spec), segment_frames) * frame * spec.channels
         if n_values > limits.max_parameters:
