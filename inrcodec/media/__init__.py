@@ -2,7 +2,7 @@
 
 Nothing is dropped silently: each `read`, `write` or `to_bytes` gives at most one UserWarning, which
 lists all that could not be kept. Films can also be read and written some frames at a time, by
-`open_film` and `create_film`.
+`open_film` and `create_film`, and sounds written so by `write_sound`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 from inrcodec import files
 from inrcodec.errors import ConfigError, SignalError
 from inrcodec.media import film
+from inrcodec.media.audio_write import write_sound
 from inrcodec.media.choice import Choice
 from inrcodec.media.film import FilmSource, FilmWriter, create_film, open_film
-from inrcodec.media.formats import WAV, MediaFormat, of_content, of_suffix
+from inrcodec.media.formats import MediaFormat, of_content, of_suffix
 from inrcodec.media.guard import named
 from inrcodec.signal import Kind, Signal, SignalSpec
 
@@ -32,6 +33,7 @@ __all__ = [
     "read",
     "to_bytes",
     "write",
+    "write_sound",
 ]
 
 
@@ -161,7 +163,7 @@ def _spec_of(data: bytes, media_format: MediaFormat, choice: Choice) -> SignalSp
 
 
 def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
-    from inrcodec.media import array, audio, image, wav
+    from inrcodec.media import array, audio_write, image
 
     if media_format.kind is Kind.VIDEO:
         return film.to_bytes(signal, media_format.suffixes[0], notes)
@@ -169,7 +171,7 @@ def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> byt
         return array.to_bytes(signal, media_format, notes)
     if media_format.kind is Kind.IMAGE:
         return image.to_bytes(signal, media_format, notes)
-    return wav.to_bytes(signal) if media_format is WAV else audio.to_flac(signal)
+    return audio_write.to_bytes(signal, media_format)
 
 
 def _load(source: str | Path | bytes) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""WAV, FLAC, OGG and MP3 -> Signal, and Signal -> FLAC, through libsndfile."""
+"""WAV, FLAC, OGG and MP3 -> Signal, through libsndfile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.errors import ConfigError, MissingExtraError, SignalError
+from inrcodec.errors import MissingExtraError, SignalError
 from inrcodec.media import audio_frames
 from inrcodec.media.formats import MediaFormat
 from inrcodec.media.guard import MAX_SAMPLES, guarded
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from soundfile import SoundFile
 
-__all__ = ["probe", "read", "to_flac"]
+__all__ = ["need_soundfile", "probe", "read"]
 
 _FORMAT_OF_SUBTYPE = {
     "PCM_U8": SampleFormat.U8,
@@ -37,12 +37,6 @@ _FORMAT_OF_SUBTYPE = {
     "MS_ADPCM": SampleFormat.S16,
     "GSM610": SampleFormat.S16,
 }
-_SUBTYPE_OF_FLAC = {
-    SampleFormat.U8: "PCM_S8",
-    SampleFormat.S16: "PCM_16",
-    SampleFormat.S24: "PCM_24",
-}
-_FLAC_CHANNELS, _FLAC_RATE = 8, 655350
 _BLOCK = 1 << 20
 _UNKNOWN_LENGTH = (1 << 63) - 1
 """Frames of a FLAC file that was written to a pipe, as libsndfile has it."""
@@ -91,26 +85,6 @@ def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
     )
 
 
-def to_flac(signal: Signal) -> bytes:
-    """A FLAC file. Raises ConfigError for floats, 32-bit samples, over 8 channels and odd rates."""
-    spec = signal.spec
-    subtype = _SUBTYPE_OF_FLAC.get(spec.sample_format)
-    if subtype is None:
-        raise ConfigError(
-            f"FLAC cannot hold {spec.sample_format.name} samples, only U8, S16 and S24"
-        )
-    if spec.channels > _FLAC_CHANNELS:
-        raise ConfigError(f"FLAC cannot hold {spec.channels} channels (at most 8); .wav can")
-    rate = spec.sample_rate
-    assert rate is not None
-    if rate > _FLAC_RATE or (rate > 65535 and rate % 10):
-        raise ConfigError(f"FLAC cannot hold a sample rate of {rate} Hz; .wav can")
-    sink = io.BytesIO()
-    wide = _widen(signal.samples, spec.sample_format)
-    _soundfile("writing FLAC").write(sink, wide, rate, format="FLAC", subtype=subtype)
-    return sink.getvalue()
-
-
 def _frames_of(file: SoundFile, dtype: str) -> NDArray[np.generic]:
     """All samples [frames, channels], in blocks, so that no header makes us allocate."""
     blocks, n_frames, expected = [], 0, int(file.frames)
@@ -135,7 +109,7 @@ def _block_of(file: SoundFile, dtype: str, start: int) -> NDArray[np.generic]:
         block: NDArray[np.generic] = file.read(
             max(1, _BLOCK // file.channels), dtype=dtype, always_2d=True
         )
-    except _soundfile("reading sound").LibsndfileError:
+    except need_soundfile("reading sound").LibsndfileError:
         raise SignalError(f"sound ends or is damaged after frame {start}") from None
     return block
 
@@ -158,17 +132,10 @@ def _narrow(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArra
     return samples
 
 
-def _widen(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArray[np.generic]:
-    """The inverse of `_narrow`."""
-    if sample_format is SampleFormat.U8:
-        return (samples.astype(np.int16) - 128) << 8
-    return samples.astype(np.int32) << 8 if sample_format is SampleFormat.S24 else samples
-
-
 @contextmanager
 def _open(data: bytes) -> Iterator[SoundFile]:
     """libsndfile on the bytes."""
-    soundfile = _soundfile("reading sound")
+    soundfile = need_soundfile("reading sound")
     try:
         file = soundfile.SoundFile(io.BytesIO(data))
     except soundfile.LibsndfileError as error:
@@ -178,7 +145,8 @@ def _open(data: bytes) -> Iterator[SoundFile]:
         yield file
 
 
-def _soundfile(what: str) -> types.ModuleType:
+def need_soundfile(what: str) -> types.ModuleType:
+    """The package. Raises MissingExtraError, which says what it is needed for."""
     try:
         import soundfile
     except (ImportError, OSError):  # OSError: the package is there, libsndfile is not

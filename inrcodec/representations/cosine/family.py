@@ -19,6 +19,7 @@ from inrcodec.container import (
     DecodeLimits,
     SectionId,
     id_of_key,
+    number_of_tile,
     require_section,
     tile_key,
 )
@@ -51,7 +52,7 @@ class Cosine(Representation):
 
     spec: SignalSpec
     model: CosineModel
-    payloads: tuple[bytes | None, ...] = ()
+    payloads: Mapping[int, bytes] = field(default_factory=dict)
     starts: Mapping[int, int] = field(default_factory=dict)
     fitted: Fitted | None = None
     salvage: bool = False
@@ -100,15 +101,20 @@ class Cosine(Representation):
         """The inverse of `pack`; segments are decoded when used. Raises BitstreamError."""
         reader = ByteReader(require_section(sections, SectionId.MODEL), name="MODEL")
         model = CosineModel.read(reader, spec, limits)
-        keys = [tile_key(number) for number in range(model.n_segments(spec))]
-        strange = sorted(set(sections) - {SectionId.MODEL, *keys})
+        n_segments = model.n_segments(spec)  # of a header: there may be far fewer sections
+        payloads, strange = {}, []
+        for key, payload in sections.items():
+            number = number_of_tile(key)
+            if number is not None and number < n_segments:
+                payloads[number] = payload
+            elif key != SectionId.MODEL:
+                strange.append(key)
         if strange:
-            what = id_of_key(strange[0]).name
-            raise CorruptError(f"{what} beside the {len(keys)} segments of cosine")
-        missing = [number for number, key in enumerate(keys) if key not in sections]
-        if missing and not salvage:
-            raise CorruptError(f"segment {missing[0]} of {len(keys)} is missing")
-        payloads = tuple(sections.get(key) for key in keys)
+            what = id_of_key(min(strange)).name
+            raise CorruptError(f"{what} beside the {n_segments} segments of cosine")
+        if len(payloads) < n_segments and not salvage:
+            missing = next(number for number in range(n_segments) if number not in payloads)
+            raise CorruptError(f"segment {missing} of {n_segments} is missing")
         return cls(spec, model, payloads, starts or {}, salvage=salvage)
 
     # --- segments --------------------------------------------------------------------------------
@@ -120,7 +126,7 @@ class Cosine(Representation):
         known = self._decoded.get(number)
         if known is not None:
             return known
-        payload, frames = self.payloads[number], self.model.segment(number, self.spec)
+        payload, frames = self.payloads.get(number), self.model.segment(number, self.spec)
         if payload is None:
             raise CorruptError(f"segment {self.tile_name(number)} is damaged")
         start = self.starts.get(tile_key(number), 0)
