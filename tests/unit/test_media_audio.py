@@ -264,6 +264,6 @@ def test_a_sound_without_samples_is_refused() -> None:
 
 
 def test_a_sound_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inrcodec.media.audio.MAX_SAMPLES", 100)
+    monkeypatch.setattr("inrcodec.media.audio.MAX_SOUND_SAMPLES", 100)
     with pytest.raises(SignalError, match="over 100 samples"):
         media.read(_by_soundfile(np.zeros(101), "FLAC", "PCM_16"))
