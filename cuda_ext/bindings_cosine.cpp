@@ -8,8 +8,8 @@ using namespace inrcodec;
 
 namespace {
 
-// frames, values of a frame, channels, most splits: as CosineShape.
-using Numbers = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+// frames, values of a frame, channels, most splits, 1 if there are signs: as CosineShape.
+using Numbers = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
 // Arrays that an encoder is given.
 struct Content {

@@ -60,9 +60,9 @@ def encode(
     files of arrays, as in `media.read`. `size` is in bytes, `seconds` is wall time, `options` are
     fields of the model's Config, `group_frames` says how many frames of a film are fitted together.
     `roi` is an image of the same size: an error where it is black counts a 16th of one where it is
-    white. `tune` is what is made small beside the bits: "mse", or "ms-ssim" for the most MS-SSIM.
-    Raises SignalError, ConfigError or MissingExtraError. A target that cannot be reached gives the
-    best that was found.
+    white. `tune` is what is made small beside the bits: "mse"; "ms-ssim", for the most MS-SSIM of
+    an image; or "perceptual", what is heard of the error of a sound. Raises SignalError,
+    ConfigError or MissingExtraError. A target that cannot be reached gives the best that was found.
     """
     started = time.monotonic()
     targets: dict[Measure, float | None] = {

@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 from vector_latents import latent_signals
 from vector_signals import arrays, films, signals, solid
-from vector_sounds import sound_signals
+from vector_sounds import heard_signals, sound_signals
 
 from inrcodec import codec
 from inrcodec.container import ByteReader, Group
 from inrcodec.representations import by_name
-from inrcodec.representations.base import Budget, FitGoal
+from inrcodec.representations.base import Budget, FitGoal, Tune
 from inrcodec.signal import Kind, Signal
 
 __all__ = ["Recipe", "recipes"]
@@ -30,12 +30,13 @@ class Recipe:
     signal: Signal
     options: Mapping[str, object] = field(default_factory=dict)
     lam: float = 1e-6
+    tune: Tune = "mse"
 
     def encode(self) -> bytes:
         """The stream; the name begins with that of its representation."""
         representation = by_name(self.name.partition("_")[0])
         config = representation.Config(**self.options)
-        goal = FitGoal(lam=self.lam, n_bytes=600.0, seed=1)
+        goal = FitGoal(lam=self.lam, n_bytes=600.0, seed=1, tune=self.tune)
         encode = partial(
             codec.encode,
             representation=representation,
@@ -57,6 +58,9 @@ def recipes() -> Iterator[Recipe]:
         yield Recipe(name=f"latentgrid_{name}", signal=signal, options=options, lam=1e-3)
     for name, (signal, options) in sound_signals().items():
         yield Recipe(name=f"cosine_{name}", signal=signal, options=options, lam=1e-5)
+    for name, (signal, options) in heard_signals().items():
+        heard = Recipe(name=f"cosine_{name}", signal=signal, options=options, lam=1e-4)
+        yield replace(heard, tune="perceptual")
     small: dict[str, dict[str, object]] = {
         "siren": {"width": 8, "depth": 2},
         "hashgrid": {"levels": 4, "finest_resolution": 16},

@@ -9,9 +9,10 @@ from vector_faults import varints
 from vector_latents import Tiled
 from vector_signals import signals, waves
 
+from inrcodec.container import ByteReader
 from inrcodec.signal import Signal
 
-__all__ = ["sound_faults", "sound_signals"]
+__all__ = ["heard_signals", "sound_faults", "sound_signals"]
 
 RATE = 8000
 
@@ -36,6 +37,20 @@ def sound_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
     }
 
 
+def heard_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
+    """As `sound_signals`, of those that are tuned for hearing."""
+    times = np.arange(2600)[:, None] / 8000
+    hiss = np.random.default_rng(5).standard_normal((2600, 2)) * (0.02, 0.01)
+    samples = hiss * np.exp2(2.0 * np.sin(9.0 * times)) + 0.2 * np.sin(2000.0 * times) * (
+        times > 0.1
+    )
+    two = Signal.audio(np.rint(samples * 32767).astype(np.int16), 8000)
+    return {
+        "heard": (two, {"frame": 256, "segment_seconds": 0.2}),
+        "heard_24k": (Signal.audio(samples[:, :1].astype(np.float32), 24000), {"splits": 0}),
+    }
+
+
 def sound_faults() -> dict[str, bytes]:
     """Every invalid stream of sums of cosines by its name."""
     one, parts = Tiled.of("cosine_mono16"), Tiled.of("cosine_segments")
@@ -43,6 +58,9 @@ def sound_faults() -> dict[str, bytes]:
     pair = Tiled.of("cosine_stereo24_part")
     turned = (bytes([64]) + pair.tiles[0][1:], *pair.tiles[1:])
     at = len(one.model) - 4  # of the step
+    heard = Tiled.of("cosine_heard_24k")
+    (shaded,), end = heard.tiles, len(heard.model)
+    words, n = unsized(shaded)
     none = one.model[:2] + bytes(1) + one.model[at:]
     return {
         "cosine_frame": one.with_model(0, 6),
@@ -60,4 +78,19 @@ def sound_faults() -> dict[str, bytes]:
         "cosine_words_long": one.with_tile(tile + bytes(4)),
         "cosine_words_odd": one.with_tile(tile + b"\1"),
         "cosine_words_above": one.with_tile(b"\xff" * len(tile)),
+        "cosine_hearing_power": heard.with_model(end - 2, 0),
+        "cosine_hearing_tilt": heard.with_model(end - 1, 65),
+        "cosine_shades_missing": heard.with_tile(shaded[: len(shaded) - len(words) + n]),
+        "cosine_shades_long": heard.with_tile(shaded + bytes(4)),
+        "cosine_shades_above": heard.with_tile(
+            shaded[: len(shaded) - len(words) + n] + b"\xff" * 64
+        ),
+        "cosine_words_past_end": heard.with_tile(varints(len(words) + 4) + words),
     }
+
+
+def unsized(tile: bytes) -> tuple[bytes, int]:
+    """Of a tile of one channel that has shades: all words, and how many bytes come before those."""
+    reader = ByteReader(tile, name="TILE")
+    n = reader.varint()
+    return reader.take(reader.bytes_left), n

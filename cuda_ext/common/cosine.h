@@ -14,12 +14,14 @@ constexpr int kMostCosineSplits = 4;
 constexpr int kMostCosineChannels = 255;
 constexpr int32_t kLargestCoefficient = 1 << 20;
 
-// A frame has 2^split blocks, and a block frame >> split values of each channel.
+// A frame has 2^split blocks, and a block frame >> split values of each channel; with signs, or none
+// below 0.
 struct CosineShape {
     int64_t n_frames = 0;
     int frame = 0;  // a power of two
     int n_channels = 0;
     int most_splits = 0;
+    bool has_signs = true;
 
     int64_t n_values() const { return n_frames * n_channels * frame; }
 };

@@ -20,7 +20,7 @@ inline int check_cosine_number(const char* name, int64_t value, int64_t low, int
 }
 
 inline CosineShape check_cosine_shape(int64_t n_frames, int64_t frame, int64_t n_channels,
-                                      int64_t most_splits) {
+                                      int64_t most_splits, int64_t has_signs) {
     CosineShape shape;
     shape.frame =
         check_cosine_number("values of a frame", frame, kLeastCosineFrame, kLargestCosineFrame);
@@ -34,6 +34,7 @@ inline CosineShape check_cosine_shape(int64_t n_frames, int64_t frame, int64_t n
                std::to_string(n_frames) + " frames");
     }
     shape.n_frames = n_frames;
+    shape.has_signs = check_cosine_number("signs", has_signs, 0, 1) != 0;
     return shape;
 }
 
@@ -51,8 +52,9 @@ inline void check_cosine_content(const CosineShape& shape, const Array& splits,
     for (int64_t i = 0; i < shape.n_frames; ++i)
         check_cosine_number("a split", split[i], 0, shape.most_splits);
     const int32_t* value = static_cast<const int32_t*>(values.data);
+    const int32_t least = shape.has_signs ? -kLargestCoefficient : 0;
     for (int64_t i = 0; i < shape.n_values(); ++i)
-        check_cosine_number("a value", value[i], -kLargestCoefficient, kLargestCoefficient);
+        check_cosine_number("a value", value[i], least, kLargestCoefficient);
 }
 
 inline void check_cosine_words(const Array& words) {

@@ -66,7 +66,7 @@ class Walk {
     Walk(const CosineShape& shape, Coder& coder)
         : shape_(shape),
           coder_(coder),
-          values_(coder),
+          values_(coder, shape.has_signs),
           channels_(shape.n_channels, Channel(shape.frame)),
           zeros_(shape.frame),
           previous_(shape.frame),

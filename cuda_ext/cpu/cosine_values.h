@@ -1,5 +1,5 @@
 // One value of the cosine op as decisions: is it more than 0, than 1, ... than 11 in size; beyond, the
-// exponent of what is left, the top bit below it, the other bits; and the sign.
+// exponent of what is left, the top bit below it, the other bits; and the sign, if there are any.
 #pragma once
 
 #include "cosine_contexts.h"
@@ -17,12 +17,12 @@ constexpr uint32_t kSalt = 131071;  // keeps the kinds of decisions apart
 template <typename Coder>
 class ValueCoder {
   public:
-    explicit ValueCoder(Coder& coder) : coder_(coder) {}
+    ValueCoder(Coder& coder, bool has_signs) : coder_(coder), has_signs_(has_signs) {}
 
     // Takes the decisions of `wanted`, or of what there is to be read, and gives that.
     int32_t take(const Neighbourhood& around, int32_t wanted) {
         const int32_t size = take_size(around, std::abs(wanted));
-        if (size == 0) return 0;
+        if (size == 0 || !has_signs_) return size;
         return coder_.decide(kEven, wanted < 0) ? -size : size;
     }
 
@@ -80,6 +80,7 @@ class ValueCoder {
     }
 
     Coder& coder_;
+    const bool has_signs_;
     const MixingTables& tables_ = mixing_tables();
     MixedDecisions<8> zero_{kLevels * kBands, kZones * 32}, one_{kLevels * kBands, kZones * 32};
     MixedDecisions<6> more_{kUnary * 32, kZones * 32};

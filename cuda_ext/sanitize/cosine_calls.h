@@ -1,6 +1,7 @@
 // Calls of the sanitizer driver on coefficients of sound, little-endian:
 //   "INRC" | u8 op: 0 decode, 1 encode, 2 count bits | u8 threads | u8 instruction set
-//   u32 frames | u32 values of a frame | u8 channels | u8 most splits, 2^20 values at most
+//   u32 frames | u32 values of a frame | u8 channels | u8 most splits | u8 1 if there are signs;
+//   2^20 values at most
 // decode:
 //   u32 words | u32 [words]
 // encode, count bits:
@@ -19,7 +20,9 @@ constexpr int64_t kMostDriverValues = 1 << 20;
 inline CosineShape read_cosine_shape(Reader& reader) {
     const int64_t n_frames = reader.number<uint32_t>(), frame = reader.number<uint32_t>();
     const int64_t n_channels = reader.number<uint8_t>(), most_splits = reader.number<uint8_t>();
-    const CosineShape shape = check_cosine_shape(n_frames, frame, n_channels, most_splits);
+    const int64_t has_signs = reader.number<uint8_t>();
+    const CosineShape shape =
+        check_cosine_shape(n_frames, frame, n_channels, most_splits, has_signs);
     if (shape.n_values() > kMostDriverValues)
         refuse_call("values must be at most 2^20, got " + std::to_string(shape.n_values()));
     return shape;

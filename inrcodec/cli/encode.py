@@ -152,8 +152,8 @@ def encode(
     tune: Annotated[
         str | None,
         typer.Option(
-            metavar="mse|ms-ssim",
-            help="What to optimise; mse if not given, ms-ssim with latentgrid only.",
+            metavar="mse|ms-ssim|perceptual",
+            help="What to optimise; mse if not given, ms-ssim of images, perceptual of sounds.",
         ),
     ] = None,
     roi: Annotated[

@@ -1,6 +1,7 @@
 """Calls of the native functions that code the whole numbers of a transform of sound.
 
-`shape`: frames, values of a channel in a frame, channels, most splits. The native side checks all.
+`shape`: frames, values of a channel in a frame, channels, most splits, whether there are signs. The
+native side checks all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from inrcodec.kernels import dispatch
 
 __all__ = ["Numbers", "coefficient_bits", "decode_coefficients", "encode_coefficients"]
 
-Numbers = tuple[int, int, int, int]
+Numbers = tuple[int, int, int, int, bool]
 
 
 def encode_coefficients(
@@ -29,7 +30,7 @@ def decode_coefficients(
     words: NDArray[np.uint32], shape: Numbers
 ) -> tuple[int, NDArray[np.uint8], NDArray[np.int32]]:
     """Splits and values, after 0: done; 1: the words end elsewhere; 2: no encoder's words."""
-    n_frames, frame, n_channels, _ = shape
+    n_frames, frame, n_channels, _, _ = shape
     splits = np.empty(n_frames, np.uint8)
     values = np.empty(n_frames * n_channels * frame, np.int32)
     end: int = _module().decode_coefficients(words, shape, splits, values)

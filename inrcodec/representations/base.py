@@ -114,7 +114,7 @@ Watch = Callable[[Step], None]
 ERROR_AT_ONE_BIT, ERROR_POWER = 0.03, 0.65
 """Of the variance: measured on photographs with grids of features."""
 
-Tune = Literal["mse", "ms-ssim"]
+Tune = Literal["mse", "ms-ssim", "perceptual"]
 """What a fit makes small."""
 
 
@@ -126,7 +126,8 @@ class FitGoal:
     bytes, or the MSE, come to `held`. `n_bytes` is about how large the file should become: families
     size themselves by it. `weights` [*grid], 1 in the mean: what the squared errors of each point
     count in the MSE; None: all the same. With `tune` "ms-ssim", what stands for the MSE is
-    1 - MS-SSIM in a unit that makes files about as large.
+    1 - MS-SSIM in a unit that makes files about as large; "perceptual" is for sounds: what ears
+    hear of them.
     """
 
     lam: float

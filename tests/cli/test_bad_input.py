@@ -118,7 +118,7 @@ def test_an_existing_output_is_refused_before_any_work(run, tmp_path, command):
         (("--seconds", "0:1"), "--seconds is for sound"),
         (("--seconds", "1"), "seconds '1' is not a:b"),
         (("--frames", "0:9"), "--frames is for film, not for image"),
-        (("--tune", "perceptual"), "tune 'perceptual' is not one of mse, ms-ssim"),
+        (("--tune", "perceptual"), "perceptual is for cosine, not for latentgrid"),
         (("--tune", "ms-ssim", "--model", "siren"), "ms-ssim is for latentgrid, not for siren"),
         (("--tune", "ms-ssim", "--roi", str(PHOTO)), "roi and tune ms-ssim contradict each other"),
         (("--jobs", "0"), "jobs 0 is not in [1, 32]"),

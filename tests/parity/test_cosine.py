@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from types import ModuleType
 from typing import NamedTuple
@@ -80,6 +81,7 @@ SHAPES = [
     CoefficientShape(6, 512, 1, 4),
     CoefficientShape(2, 1024, 3, 1),
     CoefficientShape(2, 2048, 2, 4),
+    CoefficientShape(7, 128, 2, 2, has_signs=False),
 ]
 
 
@@ -87,7 +89,8 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.usefixtures("native")
 def test_values_like_those_of_sound(shape: CoefficientShape, loudness: float) -> None:
-    assert_same(case_of(shape, like_sound(shape, loudness=loudness)))
+    values = like_sound(shape, loudness=loudness)
+    assert_same(case_of(shape, values if shape.has_signs else np.abs(values)))
 
 
 FILLS: dict[str, Callable[[np.random.Generator, int], NDArray[np.integer]]] = {
@@ -258,7 +261,7 @@ def test_other_shapes_are_refused(native: ModuleType, numbers: tuple[int, int, i
     n_frames, frame, n_channels, _ = numbers
     arrays = np.zeros(max(0, n_frames), np.uint8), np.zeros(frame * n_channels, np.int32)
     with pytest.raises(ValueError, match=r"cosine: .* must .*, got "):
-        native.encode_coefficients(numbers, *arrays)
+        native.encode_coefficients((*numbers, 1), *arrays)
 
 
 @pytest.mark.parametrize("backend", ["torch", "native"])
@@ -271,6 +274,8 @@ def test_other_values_are_refused(backend: kernels.dispatch.Choice) -> None:
         for wrong in (values + LARGEST_COEFFICIENT + 1, values - LARGEST_COEFFICIENT - 1):
             with pytest.raises(ConfigError, match="above 2\\^20"):
                 call(splits, wrong, shape)
+        with pytest.raises(ConfigError, match="below 0, without signs"):
+            call(splits, values - 1, replace(shape, has_signs=False))
         with pytest.raises(ConfigError, match="splits are not all"):
             call(splits + 2, values, shape)
         with pytest.raises(ConfigError, match="are not those of"):
@@ -280,7 +285,7 @@ def test_other_values_are_refused(backend: kernels.dispatch.Choice) -> None:
 
 
 def test_wrong_native_calls_are_refused(native: ModuleType) -> None:
-    shape = (2, 128, 1, 1)
+    shape = (2, 128, 1, 1, 1)
     splits, values, words = np.zeros(2, np.uint8), np.zeros(256, np.int32), np.zeros(3, np.uint32)
 
     def refuse(message: str, *arguments: object, name: str = "encode_coefficients") -> None:
@@ -294,7 +299,9 @@ def test_wrong_native_calls_are_refused(native: ModuleType) -> None:
         refuse("values must be contiguous", shape, splits, np.zeros(512, np.int32)[::2], name=name)
         refuse("a split must be in", shape, splits + 2, values, name=name)
         refuse("a value must be in", shape, splits, values + (1 << 20) + 1, name=name)
-        refuse("at most 2", (1 << 40, 128, 1, 1), splits, values, name=name)
+        refuse("a value must be in", (*shape[:4], 0), splits, values - 1, name=name)
+        refuse("signs must be in", (*shape[:4], 2), splits, values, name=name)
+        refuse("at most 2", (1 << 40, 128, 1, 1, 1), splits, values, name=name)
     decode = "decode_coefficients"
     refuse("words must be uint32", words.astype(np.int32), shape, splits, values, name=decode)
     refuse("words must have 1 axis", words[None], shape, splits, values, name=decode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,13 @@ def content_of(
     rng = np.random.default_rng(7)
     splits = rng.integers(0, shape.most_splits + 1, shape.n_frames).astype(np.uint8)
     sizes = np.floor(np.exp2(rng.random(shape.n_values) ** 2 * largest)) - 1
-    return splits, (sizes * rng.choice([-1, 1], shape.n_values)).astype(np.int32)
+    signs = rng.choice([-1, 1], shape.n_values) if shape.has_signs else 1
+    return splits, (sizes * signs).astype(np.int32)
 
 
 def start(op: int, shape: CoefficientShape) -> bytes:
-    numbers = shape.n_frames, shape.frame, shape.n_channels, shape.most_splits
-    return struct.pack("<4s3B2I2B", b"INRC", op, 1, 0, *numbers)
+    numbers = astuple(shape)
+    return struct.pack("<4s3B2I3B", b"INRC", op, 1, 0, *numbers)
 
 
 def decode_bytes(shape: CoefficientShape, data: bytes) -> bytes:
@@ -69,6 +71,7 @@ def results_of(driver: Any, data: bytes) -> NDArray[np.float32]:
         CoefficientShape(1, 16384, 2, 4),
         CoefficientShape(2, 128, 255, 2),
         CoefficientShape(9, 512, 1, 4),
+        CoefficientShape(9, 128, 2, 2, has_signs=False),
     ],
     ids=str,
 )
@@ -111,7 +114,8 @@ def test_damaged_words_run_clean(driver: Any) -> None:
         (15, b"\x00"),  # channels
         (16, b"\x04"),  # splits
         (16, b"\xff"),
-        (17, b"\xff\xff\xff\xf0"),  # words, or splits
+        (17, b"\x02"),  # signs
+        (18, b"\xff\xff\xff\xf0"),  # words, or splits
         (-4, b"\x01\x00\x10\x00"),  # the last value
     ],
 )

@@ -302,7 +302,7 @@ def test_steps_are_128_to_an_octave() -> None:
     assert CosineModel.index_of(1e9) == 0
     model, symbols = CosineModel(512, 4, 10, 128, (51, 26)), np.zeros(512, np.int32)
     symbols[:3] = 0, 1, -2
-    values = model.coefficients(Segment(np.zeros(1, np.uint8), (), symbols), 1)[:3, 0]
+    values = model.coefficients(Segment(np.zeros(1, np.uint8), (), symbols), sound(10).spec)[:3, 0]
     assert values.tolist() == [0.0, 2.0 * (1 - 51 / 512), -2.0 * (2 - 26 / 512)]
 
 

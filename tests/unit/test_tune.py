@@ -78,7 +78,9 @@ def test_what_cannot_be_tuned_is_refused(picture: Signal) -> None:
     for signal, model in ((picture, "hashgrid"), (picture, "spder"), (sound, "auto")):
         with pytest.raises(ConfigError, match="ms-ssim is for latentgrid, not for "):
             inrcodec.encode(signal, model=model, iterations=3, tune="ms-ssim")
-    with pytest.raises(ConfigError, match="tune 'perceptual' is not one of mse, ms-ssim"):
-        inrcodec.encode(sound, iterations=3, tune="perceptual")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="perceptual is for cosine, not for latentgrid"):
+        inrcodec.encode(picture, iterations=3, tune="perceptual")
+    with pytest.raises(ConfigError, match="tune 'ears' is not one of mse, ms-ssim, perceptual"):
+        inrcodec.encode(sound, iterations=3, tune="ears")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="roi and tune ms-ssim contradict"):
         inrcodec.encode(picture, tune="ms-ssim", roi=picture)

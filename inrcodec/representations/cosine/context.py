@@ -64,13 +64,14 @@ class CoefficientShape:
     """How many coefficients there are: a frame has 2^split blocks of frame >> split of a channel.
 
     Raises ConfigError for others than: a `frame` that is a power of two, 128 to 16384; 1 to 255
-    channels; up to 4 splits, which leave blocks of at least 32.
+    channels; up to 4 splits, which leave blocks of at least 32. Without signs none is below 0.
     """
 
     n_frames: int
     frame: int
     n_channels: int
     most_splits: int
+    has_signs: bool = True
 
     def __post_init__(self) -> None:
         if self.n_frames < 0:
@@ -144,6 +145,8 @@ def _checked(splits: Splits, values: Values, shape: CoefficientShape) -> tuple[S
         low, high = int(values.min()), int(values.max())
         if low < -LARGEST_COEFFICIENT or high > LARGEST_COEFFICIENT:
             raise ConfigError(f"coefficients in [{low}, {high}] are above 2^20 in size")
+        if low < 0 and not shape.has_signs:
+            raise ConfigError(f"coefficients in [{low}, {high}] are below 0, without signs")
     return np.require(splits, np.uint8, ["C", "A"]), np.require(values, np.int32, ["C", "A"])
 
 
@@ -189,10 +192,10 @@ def _record_of(splits: Splits, values: Values, shape: CoefficientShape) -> _Reco
 
 
 class _ValueCoder:
-    """Is it more than 0, than 1, ... than 11 in size; beyond, exponent and bits; and its sign."""
+    """Is it more than 0, than 1, ... than 11 in size; beyond, exponent and bits; any sign."""
 
-    def __init__(self, decider: _Decider) -> None:
-        self._decider = decider
+    def __init__(self, decider: _Decider, has_signs: bool) -> None:
+        self._decider, self._has_signs = decider, has_signs
         n_second = ZONES_AND_LEVELS
         self._zero = MixedDecisions(8, LEVELS_AND_BANDS, n_second)
         self._one = MixedDecisions(8, LEVELS_AND_BANDS, n_second)
@@ -204,8 +207,8 @@ class _ValueCoder:
         size = self._size(around, abs(wanted))
         if size > LARGEST_COEFFICIENT:
             raise no_encoder_writes()
-        if size == 0:
-            return 0
+        if size == 0 or not self._has_signs:
+            return size
         return -size if self._decider.decide(_EVEN, wanted < 0) else size
 
     def _size(self, around: Around, wanted: int) -> int:
@@ -278,7 +281,7 @@ class _Walk:
     def __init__(self, shape: CoefficientShape, decider: _Decider) -> None:
         self._shape = shape
         self._decider = decider
-        self._values = _ValueCoder(decider)
+        self._values = _ValueCoder(decider, shape.has_signs)
         self._splits = LoneCounters(MOST_SPLITS + 1, MOST_SPLITS)
         self._groups = LoneCounters(_GROUPS // 8 + 1, 1 << _GROUP_BITS)
         self._channels = [_Channel(shape.frame) for _ in range(shape.n_channels)]

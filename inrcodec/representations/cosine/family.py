@@ -47,6 +47,7 @@ class Cosine(Representation):
     Config = CosineConfig
     sized_by_goal = False
     holds_exactly = True
+    honours = frozenset({"perceptual"})
 
     spec: SignalSpec
     model: CosineModel
@@ -129,7 +130,8 @@ class Cosine(Representation):
             raise CorruptError(f"segment {self.tile_name(number)} is damaged")
         start = self.starts.get(tile_key(number), 0)
         try:
-            return Segment.from_bytes(payload, self.model.shape(frames, self.spec), start=start)
+            shape, is_heard = self.model.shape(frames, self.spec), self.model.hearing is not None
+            return Segment.from_bytes(payload, shape, is_heard=is_heard, start=start)
         except BitstreamError as error:
             where = start if error.offset is None else error.offset
             message = f"segment {self.tile_name(number)} is damaged: {error.reason}"
@@ -212,7 +214,7 @@ class Cosine(Representation):
 
     @property
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
-        """The coded integers of all segments: splits, then coefficients."""
+        """The coded integers of all segments: splits, then coefficients, then shades."""
         return tuple(self.runs())
 
     def runs(self) -> Iterator[NDArray[np.int64]]:
@@ -221,6 +223,9 @@ class Cosine(Representation):
             segment = self._segment(number)
             yield segment.splits.astype(np.int64)
             yield segment.values.astype(np.int64)
+            if segment.shades is not None:
+                yield segment.shades.gains
+                yield segment.shades.levels
 
     @property
     def lam(self) -> float | None:

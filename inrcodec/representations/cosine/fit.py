@@ -24,18 +24,13 @@ from inrcodec.mapped import let_go
 from inrcodec.representations.base import Budget, FitGoal, Step, Watch, Window
 from inrcodec.representations.cosine.bracket import MOST_TRIES, bracket
 from inrcodec.representations.cosine.config import CosineConfig
-from inrcodec.representations.cosine.context import LARGEST_COEFFICIENT, coefficient_bits
+from inrcodec.representations.cosine.context import LARGEST_COEFFICIENT
+from inrcodec.representations.cosine.hearing import HEARING, smear_of
 from inrcodec.representations.cosine.kept import Kept
-from inrcodec.representations.cosine.pack import (
-    ANGLES,
-    STEPS_PER_OCTAVE,
-    CosineModel,
-    Segment,
-    in_coded_order,
-    turned,
-)
+from inrcodec.representations.cosine.pack import STEPS_PER_OCTAVE, CosineModel, Segment
+from inrcodec.representations.cosine.part import Part, angles_of
 from inrcodec.representations.cosine.rendering import Rendering, silence_of
-from inrcodec.representations.cosine.rounding import STEPS_SQUARED_PER_PRICE, rounded
+from inrcodec.representations.cosine.rounding import STEPS_SQUARED_PER_PRICE
 from inrcodec.representations.cosine.transform import Blocks, forward
 from inrcodec.signal import Signal, SignalSpec
 
@@ -98,7 +93,9 @@ class _Fitter:
         n_frames = max(1, -(-spec.grid[0] // frame))
         most = max(1, DecodeLimits().max_parameters // (frame * spec.channels))
         segment_frames = min(config.segment_frames(spec.sample_rate), most, n_frames)
-        self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0))
+        hearing = HEARING if goal.tune == "perceptual" else None
+        self._rate = spec.sample_rate
+        self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0), hearing)
         self._splits = np.zeros(n_frames, np.uint8)
         self._angles: dict[int, tuple[int, ...]] = {}
         self._chosen: Sequence[int] = range(self._model.n_segments(spec))
@@ -150,25 +147,27 @@ class _Fitter:
             self._splits[frames.start : frames.stop] = np.argmin(costs, axis=0)
 
     def _costs(self, part: Floats, n_frames: int, split: int, step: float) -> Floats:
-        """About twice the bits of each frame."""
+        """About twice the bits of each frame; more of what smears, for ears."""
         blocks = Blocks.of_splits(self._model.frame, np.full(n_frames, split))
         sizes = np.log2(1.0 + np.square(forward(part, blocks) / step))
         costs: Floats = sizes.reshape(n_frames, -1).sum(axis=1)
+        if self._model.hearing is not None:
+            costs *= smear_of((self._model.frame >> split) / self._rate)
         return costs
 
     def _transform(self) -> None:
         """The coefficients of all blocks, each two channels turned so that one has most."""
-        self._parts = Kept(_Part.size)
+        self._parts = Kept(Part.size)
         self._angles, largest = {}, 0.0
         for number in self._chosen:
             largest = max(largest, float(np.abs(self._part(number).exact).max(initial=0.0)))
         least = max(1.1 * largest / LARGEST_COEFFICIENT, _exact_step(self._spec), 1e-30)
         self._finest = CosineModel.index_of(least)
 
-    def _part(self, number: int) -> _Part:
+    def _part(self, number: int) -> Part:
         return self._parts.get(number, self._transformed)
 
-    def _transformed(self, number: int) -> _Part:
+    def _transformed(self, number: int) -> Part:
         """A segment; its neighbours cross over to it no further than their next frame."""
         frames, n_frames = self._model.segment(number, self._spec), len(self._splits)
         around = range(max(frames.start - 1, 0), min(frames.stop + 1, n_frames))
@@ -177,9 +176,16 @@ class _Fitter:
         own = slice(first, first + len(frames) * self._model.frame)
         coefficients = forward(self._values(around), blocks)[own]
         if number not in self._angles:  # once: what is made anew must be the same
-            self._angles[number] = _angles(coefficients)
+            self._angles[number] = angles_of(coefficients)
         splits = self._splits[frames.start : frames.stop]
-        return _Part(frames, splits, coefficients, self._angles[number])
+        return Part(
+            frames,
+            splits,
+            coefficients,
+            angles=self._angles[number],
+            rate=self._rate,
+            hearing=self._model.hearing,
+        )
 
     # --- the step --------------------------------------------------------------------------------
 
@@ -217,7 +223,7 @@ class _Fitter:
         for number in self._seen(index):
             part = self._part(number)
             shape = self._model.shape(part.frames, self._spec)
-            bits += coefficient_bits(part.splits, part.coded(part.rounded(step)).values, shape)
+            bits += part.coded(part.rounded(step), step).bits(shape)
             n_frames += len(part.frames)
         share = len(self._splits) / n_frames
         n_segments = self._model.n_segments(self._spec)
@@ -290,7 +296,7 @@ class _Fitter:
             part = self._part(number)
             whole = part.rounded(model.step)
             too_large[number] = part.too_large(whole, model.step)
-            return part.coded(whole)
+            return part.coded(whole, model.step)
 
         for number in self._seen(index):
             segments.get(number, coded)
@@ -312,52 +318,7 @@ class _Fitter:
         return math.sqrt(STEPS_SQUARED_PER_PRICE * lam * self._spec.channels)
 
 
-class _Part:
-    """The frames of a segment and their coefficients [samples, channels], turned by the angles."""
-
-    def __init__(
-        self,
-        frames: range,
-        splits: NDArray[np.uint8],
-        coefficients: Floats,
-        angles: tuple[int, ...],
-    ) -> None:
-        self.frames, self.splits = frames, splits
-        frame = len(coefficients) // len(frames)
-        self._angles, self._blocks = angles, Blocks.of_splits(frame, splits)
-        self.exact = turned(coefficients, angles)
-
-    def size(self) -> int:
-        """Of the coefficients."""
-        return self.exact.size
-
-    def rounded(self, step: float) -> NDArray[np.int32]:
-        """Whole numbers of steps."""
-        return rounded(self.exact / step, self._blocks)
-
-    def too_large(self, whole: NDArray[np.int32], step: float) -> tuple[Floats, Floats]:
-        """By how many steps numbers of size 1, and larger ones, are too large; how many are so."""
-        sizes = np.abs(whole)
-        chosen = sizes == 1, sizes > 1
-        sums = [float((sizes[one] - np.abs(self.exact[one]) / step).sum()) for one in chosen]
-        return np.array(sums), np.array([float(one.sum()) for one in chosen])
-
-    def coded(self, whole: NDArray[np.int32]) -> Segment:
-        """The segment of these numbers."""
-        return Segment(self.splits, self._angles, in_coded_order(whole, self._blocks))
-
-
 def _exact_step(spec: SignalSpec) -> float:
     """A step with which samples that are whole numbers come back exactly; finer ones are waste."""
     low, high = spec.value_range
     return 0.0 if spec.sample_format.dtype.kind == "f" else 0.25 / (high - low)
-
-
-def _angles(coefficients: Floats) -> tuple[int, ...]:
-    """For each two channels, by how much they are turned so that the first has most."""
-    angles = []
-    for first in range(0, coefficients.shape[1] - 1, 2):
-        a, b = coefficients[:, first], coefficients[:, first + 1]
-        radians = 0.5 * math.atan2(2.0 * float(a @ b), float(a @ a) - float(b @ b))
-        angles.append(round(radians / math.pi * ANGLES) % ANGLES)
-    return tuple(angles)

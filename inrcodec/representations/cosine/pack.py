@@ -2,6 +2,7 @@
 
 A segment is a run of frames whose integers are coded apart from all others: how each frame is split
 into blocks, and the coefficients in units of the step. Two channels are turned by an angle before.
+A sound that is tuned for hearing has more of both (`hearing`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from inrcodec.errors import ConfigError, CorruptError, LimitError
 from inrcodec.representations.cosine.config import LEAST_FRAME, MOST_FRAME, MOST_SPLITS
 from inrcodec.representations.cosine.context import (
     CoefficientShape,
+    coefficient_bits,
     decode_coefficients,
     encode_coefficients,
 )
+from inrcodec.representations.cosine.hearing import Hearing, Shades
 from inrcodec.representations.cosine.transform import Blocks
 from inrcodec.signal import Kind, SignalSpec
 
@@ -52,7 +55,8 @@ class CosineModel:
     """MODEL: what all segments share.
 
     Coefficients are rounded in steps of LARGEST_STEP 2^-(step_index / 128), of samples in [0, 1]
-    in size. A size of 1 counts `shrinks[0]` / 512 less, larger ones `shrinks[1]` / 512.
+    in size. A size of 1 counts `shrinks[0]` / 512 less, larger ones `shrinks[1]` / 512. `hearing`:
+    how steps differ, if they do.
     """
 
     frame: int
@@ -60,6 +64,7 @@ class CosineModel:
     segment_frames: int
     step_index: int
     shrinks: tuple[int, int]
+    hearing: Hearing | None = None
 
     @property
     def step(self) -> float:
@@ -96,6 +101,8 @@ class CosineModel:
         writer.u16(self.step_index)
         for shrink in self.shrinks:
             writer.u8(shrink)
+        if self.hearing is not None:
+            self.hearing.write(writer)
         return writer.to_bytes()
 
     @staticmethod
@@ -106,6 +113,7 @@ class CosineModel:
         log2_frame, most_splits = reader.u8(), reader.u8()
         segment_frames, step_index = reader.varint(), reader.u16()
         shrinks = reader.u8(), reader.u8()
+        hearing = Hearing.read(reader) if reader.bytes_left >= 2 else None
         reader.finish()
         frame = 1 << log2_frame
         is_odd = not LEAST_FRAME <= frame <= MOST_FRAME or most_splits > MOST_SPLITS
@@ -115,7 +123,7 @@ class CosineModel:
             )
         if step_index > _MOST_STEP_INDEX:
             raise CorruptError(f"step index {step_index} is over {_MOST_STEP_INDEX}")
-        model = CosineModel(frame, most_splits, segment_frames, step_index, shrinks)
+        model = CosineModel(frame, most_splits, segment_frames, step_index, shrinks, hearing)
         n_values = min(model.n_frames(spec), segment_frames) * frame * spec.channels
         if n_values > limits.max_parameters:
             raise LimitError(f"{n_values} numbers of a segment are over {limits.max_parameters}")
@@ -138,20 +146,29 @@ class CosineModel:
         return one, more
 
     def coefficients(
-        self, segment: Segment, n_channels: int, frames: slice = slice(None)
+        self, segment: Segment, spec: SignalSpec, frames: range | None = None
     ) -> Floats:
         """Those of a segment, or of some of its frames: [samples, channels]."""
-        symbols = segment.values.reshape(len(segment.splits), -1)[frames].ravel()
-        blocks = Blocks.of_splits(self.frame, segment.splits[frames])
-        ordered = from_coded_order(self._values(symbols), blocks, n_channels)
-        return turned(ordered, segment.angles, back=True)
+        frames = range(len(segment.splits)) if frames is None else frames
+        part = slice(frames.start, frames.stop)
+        symbols = segment.values.reshape(len(segment.splits), -1)[part].ravel()
+        blocks = Blocks.of_splits(self.frame, segment.splits[part])
+        ordered = from_coded_order(self._values(symbols), blocks, spec.channels)
+        if self.hearing is not None and segment.shades is not None:
+            rate, shades = spec.sample_rate or 1, segment.shades
+            noise = shades.noise(self.frame, segment.splits, rate, frames)
+            ordered = np.where(ordered == 0.0, noise, ordered)
+            ordered *= self.hearing.steps(blocks, shades.gains[part], rate)[:, None]
+        return turned(ordered * self.step, segment.angles, back=True)
 
     def _values(self, symbols: NDArray[np.int32]) -> Floats:
-        """What coded integers stand for."""
+        """What coded integers stand for, in steps."""
         sizes = np.abs(symbols).astype(np.float64)
         shrunk = np.where(sizes == 1.0, self.shrinks[0], self.shrinks[1]) * _SHRINK_UNIT
         sizes = np.where(sizes > 0.0, sizes - shrunk, 0.0)
-        return np.copysign(sizes, symbols) * self.step
+        if self.hearing is not None:
+            sizes = self.hearing.lowered(sizes)
+        return np.copysign(sizes, symbols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,30 +176,52 @@ class Segment:
     """The integers of a segment: splits [frames], an angle for each two channels, coefficients.
 
     `values` [frames x frame x channels] lie in the order in which they are coded: block after
-    block, in a block channel after channel.
+    block, in a block channel after channel. `shades`: of a sound that is tuned for hearing.
     """
 
     splits: NDArray[np.uint8]
     angles: tuple[int, ...]
     values: NDArray[np.int32]
+    shades: Shades | None = None
 
     def size(self) -> int:
         """Of the values."""
         return self.values.size
 
+    def bits(self, shape: CoefficientShape) -> float:
+        """About what the payload of TILE takes."""
+        bits = coefficient_bits(self.splits, self.values, shape)
+        return bits if self.shades is None else bits + self.shades.bits(self.splits)
+
     def to_bytes(self, shape: CoefficientShape) -> bytes:
         """The payload of TILE."""
-        return bytes(self.angles) + encode_coefficients(self.splits, self.values, shape)
+        writer, words = ByteWriter(), encode_coefficients(self.splits, self.values, shape)
+        writer.raw(bytes(self.angles))
+        if self.shades is not None:
+            writer.varint(len(words))
+        writer.raw(words)
+        if self.shades is not None:
+            writer.raw(self.shades.to_bytes(self.splits))
+        return writer.to_bytes()
 
     @staticmethod
-    def from_bytes(payload: bytes, shape: CoefficientShape, *, start: int = 0) -> Segment:
-        """The inverse of `to_bytes`; `start`: where it is in the file. Raises BitstreamError."""
+    def from_bytes(
+        payload: bytes, shape: CoefficientShape, *, is_heard: bool, start: int = 0
+    ) -> Segment:
+        """The inverse of `to_bytes`; `start`: where it is in the file. Raises BitstreamError.
+
+        `is_heard`: whether there are shades.
+        """
         reader = ByteReader(payload, name="it", base=start)
         angles = tuple(reader.u8() for _ in range(shape.n_channels // 2))
         if any(angle >= ANGLES for angle in angles):
             raise CorruptError(f"angles {list(angles)} are not all below {ANGLES}", offset=start)
-        splits, values = decode_coefficients(reader.take(reader.bytes_left), shape)
-        return Segment(splits, angles, values)
+        words = reader.take(reader.varint() if is_heard else reader.bytes_left)
+        splits, values = decode_coefficients(words, shape)
+        if not is_heard:
+            return Segment(splits, angles, values)
+        shades = Shades.from_bytes(reader.take(reader.bytes_left), splits, shape.n_channels)
+        return Segment(splits, angles, values, shades)
 
 
 def turned(coefficients: Floats, angles: tuple[int, ...], *, back: bool = False) -> Floats:

@@ -89,9 +89,10 @@ class Rendering:
         for number in range(frames.start // n, -(-frames.stop // n)):
             segment = self.segment(number)
             first = number * n
-            mine = slice(max(frames.start - first, 0), frames.stop - first)
-            parts.append(self.model.coefficients(segment, self.spec.channels, mine))
-            splits.append(segment.splits[mine])
+            last = min(frames.stop - first, len(segment.splits))
+            mine = range(max(frames.start - first, 0), last)
+            parts.append(self.model.coefficients(segment, self.spec, mine))
+            splits.append(segment.splits[mine.start : mine.stop])
         return Blocks.of_splits(self.model.frame, np.concatenate(splits)), np.concatenate(parts)
 
 
