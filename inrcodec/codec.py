@@ -112,7 +112,7 @@ def _check_within_limits(frame: Stream) -> None:
 
 def check_same_integers(fitted: Representation, unpacked: Representation) -> None:
     """Raise InrcodecError unless what was unpacked is exactly what was fitted."""
-    pairs = zip(fitted.symbols, unpacked.symbols, strict=True)
+    pairs = zip(fitted.runs(), unpacked.runs(), strict=True)
     if not all(np.array_equal(mine, theirs) for mine, theirs in pairs):
         raise InrcodecError("the encoded stream does not decode to what was encoded")
 

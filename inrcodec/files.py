@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from inrcodec.errors import ConfigError, SignalError
 
-__all__ = ["check_writable", "read_bytes", "replacing", "write_bytes"]
+__all__ = ["check_writable", "read_bytes", "replacing", "write_bytes", "writing"]
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -53,13 +53,23 @@ def write_bytes(path: str | Path, data: bytes, *, force: bool = True) -> None:
     Raises ConfigError as `check_writable` does, and OSError when the disk does not take it; then
     nothing is left behind.
     """
+    with writing(path, force=force) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: str | Path, *, force: bool = True) -> Iterator[BinaryIO]:
+    """An open file, as `write_bytes` writes it; standard output for `-`.
+
+    Raises ConfigError as `check_writable` does.
+    """
     check_writable(path, force=force)
     if str(path) == "-":
-        sys.stdout.buffer.write(data)
+        yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     with replacing(path) as file:
-        file.write(data)
+        yield file
 
 
 @contextmanager

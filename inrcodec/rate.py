@@ -14,9 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-import numpy as np
-
-from inrcodec import codec, metrics
+from inrcodec import codec, measure, metrics
 from inrcodec.errors import ConfigError
 from inrcodec.representations.base import (
     ERROR_AT_ONE_BIT,
@@ -26,7 +24,6 @@ from inrcodec.representations.base import (
     Representation,
     Step,
     Watch,
-    Window,
 )
 from inrcodec.request import EncodeRequest, Target
 from inrcodec.signal import Kind, Signal, SignalSpec
@@ -55,12 +52,13 @@ _TYPICAL_VARIANCE = 0.05  # of a photograph on the [0, 1] scale
 class EncodeResult:
     """A file, or a group of a film, with what is known of it.
 
-    `signal` is what it decodes to, `function` what decodes to it, `lam` the price of a bit at which
-    its fit ended.
+    `function` is what decodes to it, `mse` its error on the [0, 1] scale, `lam` the price of a bit
+    at which its fit ended. `decoded` is None for a sound, which need not fit into memory.
     """
 
     data: bytes
-    signal: Signal
+    decoded: Signal | None
+    mse: float
     function: Representation
     lam: float | None
     reached: bool
@@ -68,6 +66,11 @@ class EncodeResult:
     iterations: int
     seconds: float
     model: str
+
+    @property
+    def signal(self) -> Signal:
+        """What the file decodes to; a sound is decoded now."""
+        return codec.decode(self.data) if self.decoded is None else self.decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,8 @@ class _Aim:
                 lam *= variance / _TYPICAL_VARIANCE
             return _Aim("lam", lam, 0.0, math.inf)
         if target.measure in ("psnr", "snr"):
-            unit = _span(spec)
-            if target.measure == "psnr":
-                power = (metrics.peak_of(signal) / unit) ** 2
-            else:
-                power = metrics.signal_power(signal, unit=unit)
-            power = max(power, _LEAST_ERROR)
+            of = measure.peak_power if target.measure == "psnr" else measure.power
+            power = max(of(signal), _LEAST_ERROR)
             decibels = (target.value, target.value + _DB_TOLERANCE, target.value - _DB_TOLERANCE)
             return _Aim("mse", *(power * 10.0 ** (-value / 10.0) for value in decibels))
         n_bytes = _bytes_of(target, spec)
@@ -108,7 +107,7 @@ class _Try:
 
     goal: FitGoal
     encoded: codec.Encoded
-    decoded: Signal
+    decoded: Signal | None
     mse: float
     achieved: float
 
@@ -137,7 +136,8 @@ def encode_to_target(
     best = search.run()
     return EncodeResult(
         data=best.encoded.data,
-        signal=best.decoded,
+        decoded=best.decoded,
+        mse=best.mse,
         function=best.encoded.unpacked,
         lam=best.encoded.fitted.lam,
         reached=search.reached(best),
@@ -173,7 +173,7 @@ class _Search:
         self._representation = request.representation(signal.spec)
         self._config = request.config(signal.spec)
         self._weights = request.weights(signal.spec)
-        self._variance = _variance(signal)
+        self._variance = measure.variance(signal)
         self._aim = _Aim.of(request.target, signal, self._variance)
         self._end = None if request.seconds is None else started + request.seconds
         self._count = request.iteration_limit
@@ -242,10 +242,12 @@ class _Search:
             verify=self._request.verify,
         )
         began = time.monotonic()
-        windows = tuple(Window.whole(size) for size in self._signal.spec.grid)
-        samples = codec.evaluate(encoded.unpacked, self._signal.spec, windows)
-        decoded = replace(self._signal, samples=samples)
-        mse = _unit_mse(self._signal, decoded, self._request.target)
+        decoded = None
+        if self._signal.spec.kind is Kind.AUDIO:
+            mse = measure.error_of_sound(self._signal, encoded.unpacked)
+        else:
+            decoded = measure.decoded(self._signal, encoded.unpacked)
+            mse = _unit_mse(self._signal, decoded, self._request.target)
         self._decode_seconds = time.monotonic() - began
         values = {"lam": goal.lam, "bytes": float(len(encoded.data)), "mse": mse}
         return _Try(goal, encoded, decoded, mse, values[self._aim.scale])
@@ -358,27 +360,9 @@ def _bytes_of(target: Target, spec: SignalSpec) -> float:
     return target.value
 
 
-def _variance(signal: Signal) -> float:
-    """Mean square of what is around each channel's mean, on the [0, 1] scale."""
-    values = signal.spec.to_unit(signal.samples).reshape(signal.spec.n_points, -1)
-    if signal.mask is not None:
-        known = ~signal.mask.reshape(values.shape)
-        parts = [values[known[:, c], c] for c in range(values.shape[1])]
-        variances = [float(part.var(dtype=np.float64)) for part in parts if part.size]
-        return max(float(np.mean(variances)), 1e-12)
-    return max(float(values.var(axis=0, dtype=np.float64).mean()), 1e-12)
-
-
 def _unit_mse(signal: Signal, decoded: Signal, target: Target) -> float:
     """Mean square error on the [0, 1] scale; for the PSNR of a film, that of one frame of it."""
-    unit = _span(signal.spec)
     if signal.spec.kind is not Kind.VIDEO or target.measure != "psnr":
-        return metrics.mse(signal, decoded, unit=unit)
+        return metrics.mse(signal, decoded, unit=measure.unit_of(signal.spec))
     decibels = metrics.film_psnr_db(signal, decoded)
-    return float((metrics.peak_of(signal) / unit) ** 2 * 10.0 ** (-decibels / 10.0))
-
-
-def _span(spec: SignalSpec) -> float:
-    """What 1 on the [0, 1] scale is in samples; 1 for a constant."""
-    low, high = spec.value_range
-    return high - low or 1.0
+    return float(measure.peak_power(signal) * 10.0 ** (-decibels / 10.0))

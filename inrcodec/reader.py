@@ -21,7 +21,7 @@ from inrcodec.errors import BitstreamError, ConfigError
 from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
-from inrcodec.views import Region, Scene, Span, View, film_parts, resolve
+from inrcodec.views import Region, Scene, Span, View, film_parts, resolve, sound_parts
 
 __all__ = ["Reader"]
 
@@ -210,6 +210,17 @@ class Reader:
         whole = self.scene(view or View())
         most = self._limits.max_samples // (math.prod(whole.spec.grid[1:]) * whole.spec.channels)
         for scene in film_parts(whole, self.spec.grid[0], min(n_frames, max(most, 1))):
+            yield self._signal(scene)
+
+    def sound(self, view: View | None = None, *, n_frames: int = 1 << 18) -> Iterator[Signal]:
+        """What a view shows of a sound, at most `n_frames` at once; raises as `read` does.
+
+        Never more samples come at once than the limit allows.
+        """
+        if self.spec.kind is not Kind.AUDIO:
+            raise ConfigError(f"parts of a stream that holds {self.spec.kind.name.lower()}")
+        whole, most = self.scene(view or View()), self._limits.max_samples // self.spec.channels
+        for scene in sound_parts(whole, min(n_frames, max(most, 1))):
             yield self._signal(scene)
 
     def _within_limit(self, scene: Scene) -> Scene:

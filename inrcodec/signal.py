@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from inrcodec import mask as masks
 from inrcodec import sample_format as formats
 from inrcodec.errors import SignalError
+from inrcodec.mapped import runs
 from inrcodec.sample_format import SampleFormat
 
 __all__ = ["Axis", "Colour", "Kind", "Labels", "Metadata", "SampleFormat", "Signal", "SignalSpec"]
@@ -382,11 +383,11 @@ def _range_of(
 ) -> tuple[float, float]:
     if not sample_format.is_float:
         return sample_format.nominal_range
-    finite = np.isfinite(samples)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+    ends = [(part.min(), part.max()) for part in runs(samples)]
+    low, high = float(np.min(ends)), float(np.max(ends))
+    if not math.isfinite(high - low):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(samples))[0])
         raise SignalError(f"sample {where} is {samples[where]}; samples must be finite")
-    low, high = float(samples.min()), float(samples.max())
     if kind is Kind.AUDIO:
         peak = max(1.0, -low, high)
         return -peak, peak

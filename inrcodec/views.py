@@ -20,7 +20,7 @@ from inrcodec.representations import by_id
 from inrcodec.representations.base import Window
 from inrcodec.signal import Kind, SignalSpec
 
-__all__ = ["Region", "Scene", "Span", "View", "film_parts", "frames_of", "resolve"]
+__all__ = ["Region", "Scene", "Span", "View", "film_parts", "frames_of", "resolve", "sound_parts"]
 
 Region = tuple[int, int, int, int]
 """x, y, width and height in samples."""
@@ -111,6 +111,15 @@ def film_parts(scene: Scene, n_coded: int, n_frames: int) -> Iterator[Scene]:
                 times=None if times is None else times[start + first : start + last],
                 places=run[first:last],
             )
+
+
+def sound_parts(scene: Scene, n_frames: int) -> Iterator[Scene]:
+    """A scene of a sound, in runs of at most `n_frames`."""
+    (whole,) = scene.windows
+    for first in range(0, whole.count, n_frames):
+        count = min(n_frames, whole.count - first)
+        window, spec = Window(whole.size, whole.start + first, count), scene.spec
+        yield replace(scene, windows=(window,), spec=replace(spec, grid=(count,)))
 
 
 # --- films in time -------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ def _encode_one(job: _Job, task: Task, ended: threading.Event | None) -> int:
 
 
 def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
-    from inrcodec import metrics
+    from inrcodec import measure, metrics
     from inrcodec.rate import encode_to_target
     from inrcodec.signal import Kind
 
@@ -212,11 +212,13 @@ def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
     measured: dict[str, object] = {
         "bytes": n_bytes,
         "bpp": metrics.bpp(n_bytes, signal.spec),
-        "psnr_db": metrics.psnr_db(signal, result.signal),
     }
-    if signal.seconds is not None:
-        measured["kbps"] = metrics.kbps(n_bytes, signal.seconds)
-        measured["snr_db"] = metrics.snr_db(signal, result.signal)
+    if signal.spec.kind is Kind.AUDIO:
+        measured["psnr_db"] = metrics.ratio_db(measure.peak_power(signal), result.mse)
+        measured["kbps"] = metrics.kbps(n_bytes, signal.seconds or 0.0)
+        measured["snr_db"] = metrics.ratio_db(measure.power(signal), result.mse)
+    else:
+        measured["psnr_db"] = metrics.psnr_db(signal, result.signal)
     if signal.spec.kind is Kind.ARRAY:
         measured["snr_db"] = metrics.snr_db(signal, result.signal)
         measured["max_abs_error"] = metrics.max_abs_error(signal, result.signal)

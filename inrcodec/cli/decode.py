@@ -184,10 +184,18 @@ def _decode(reader: Reader, target: Target, *, view: View, suffix: str | None) -
     else:
         if target.codec is not None:
             raise ConfigError(f"--codec is for film, not for {reader.spec.kind.name.lower()}")
-        signal = reader.show(view)
-        data = media.to_bytes(signal, suffix or _default_suffix(signal.spec))
-        files.write_bytes(target.path, data, force=target.force)
-        spec, n_bytes = signal.spec, len(data)
+        suffix = suffix or _default_suffix(reader.spec)
+        if reader.spec.kind is Kind.AUDIO:
+            spec = reader.scene(view).spec
+            blocks = (part.samples for part in reader.sound(view))
+            n_bytes = media.write_sound(
+                target.path, spec, blocks, suffix=suffix, force=target.force
+            )
+        else:
+            signal = reader.show(view)
+            data = media.to_bytes(signal, suffix)
+            files.write_bytes(target.path, data, force=target.force)
+            spec, n_bytes = signal.spec, len(data)
     return {
         "output": target.path,
         "kind": spec.kind.name.lower(),

@@ -53,13 +53,13 @@ def verify_files(sources: Sequence[str], report: Report) -> int:
 
 
 def _decode(data: bytes) -> None:
-    """Compute every sample, of a film some frames at a time. Raises BitstreamError."""
+    """Compute every sample, of a film or a sound some at a time. Raises BitstreamError."""
     from inrcodec.reader import Reader
     from inrcodec.signal import Kind
 
     reader = Reader(data)
-    if reader.spec.kind is not Kind.VIDEO:
-        reader.read()
+    if reader.spec.kind in (Kind.VIDEO, Kind.AUDIO):
+        for _ in reader.film() if reader.spec.kind is Kind.VIDEO else reader.sound():
+            pass
         return
-    for _ in reader.film():
-        pass
+    reader.read()

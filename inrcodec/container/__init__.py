@@ -10,6 +10,7 @@ from inrcodec.container.sections import (
     SectionId,
     breakdown,
     id_of_key,
+    number_of_tile,
     require_section,
     tile_key,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Stream",
     "breakdown",
     "id_of_key",
+    "number_of_tile",
     "require_section",
     "tile_key",
 ]

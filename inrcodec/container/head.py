@@ -83,8 +83,9 @@ def _check_size(spec: SignalSpec, limits: DecodeLimits) -> None:
         raise LimitError(f"{spec.grid[0]} frames are over the limit of {limits.max_frames}")
     n_points = math.prod(spec.grid[1:]) if is_film else spec.n_points
     n_samples = n_points * spec.channels  # of a film: a frame's; its groups are checked one by one
-    if n_samples > limits.max_samples:
-        raise LimitError(f"{n_samples} samples are over the limit of {limits.max_samples}")
+    most = limits.max_sound_samples if spec.kind is Kind.AUDIO else limits.max_samples
+    if n_samples > most:
+        raise LimitError(f"{n_samples} samples are over the limit of {most}")
 
 
 def _read_kind(reader: ByteReader) -> tuple[Kind, SampleFormat]:

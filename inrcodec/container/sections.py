@@ -20,6 +20,7 @@ __all__ = [
     "breakdown",
     "frame",
     "id_of_key",
+    "number_of_tile",
     "read_sections",
     "require_section",
     "tile_key",
@@ -66,6 +67,11 @@ def tile_key(number: int) -> int:
     return number << 6 | SectionId.TILE
 
 
+def number_of_tile(key: int) -> int | None:
+    """The inverse of `tile_key`; None for a key that is of no tile."""
+    return key >> 6 if key & _ID_MASK == SectionId.TILE else None
+
+
 def id_of_key(key: int) -> SectionId:
     """The section that a key of payloads by id is of: a `tile_key`, or an id."""
     return SectionId(key & _ID_MASK)
@@ -76,15 +82,16 @@ class DecodeLimits:
     """The most that a stream may ask of its decoder; more raises LimitError before any allocation.
 
     `max_bytes`: length of the file. `max_samples`: grid points x channels that are computed at
-    once. `max_frames`: of a film. `max_parameters`: stored numbers, of each group of a film.
-    `max_metadata_bytes`: all metadata and times, inflated. `max_macs`: multiplications of what is
-    computed at once.
+    once. `max_frames`: of a film. `max_sound_samples`: of a whole sound, all channels.
+    `max_parameters`: stored numbers, of each group of a film. `max_metadata_bytes`: all metadata
+    and times, inflated. `max_macs`: multiplications of what is computed at once.
     """
 
     max_bytes: int = 1 << 30
     max_samples: int = 1 << 28
     max_channels: int = 64
     max_frames: int = 1 << 22
+    max_sound_samples: int = 1 << 32
     max_parameters: int = 1 << 26
     max_metadata_bytes: int = 1 << 24
     max_macs: int = 1 << 44

@@ -2,7 +2,7 @@
 
 Nothing is dropped silently: each `read`, `write` or `to_bytes` gives at most one UserWarning, which
 lists all that could not be kept. Films can also be read and written some frames at a time, by
-`open_film` and `create_film`.
+`open_film` and `create_film`, and sounds written so by `write_sound`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from pathlib import Path
 
 from inrcodec import files
 from inrcodec.errors import ConfigError, SignalError
-from inrcodec.media import film
+from inrcodec.mapped import Mapped, map_file
+from inrcodec.media import audio, film
+from inrcodec.media.audio_write import write_sound
 from inrcodec.media.choice import Choice
 from inrcodec.media.film import FilmSource, FilmWriter, create_film, open_film
-from inrcodec.media.formats import WAV, MediaFormat, of_content, of_suffix
+from inrcodec.media.formats import HEAD_BYTES, MediaFormat, of_content, of_suffix
 from inrcodec.media.guard import named
 from inrcodec.signal import Kind, Signal, SignalSpec
 
@@ -32,6 +34,7 @@ __all__ = [
     "read",
     "to_bytes",
     "write",
+    "write_sound",
 ]
 
 
@@ -132,36 +135,43 @@ def to_bytes(signal: Signal, suffix: str) -> bytes:
     return data
 
 
-def _film_or_data(source: str | Path | bytes) -> FilmSource | tuple[bytes, str]:
+def _film_or_data(source: str | Path | bytes) -> FilmSource | tuple[bytes | Mapped, str]:
     """An open film, or the bytes of anything else and its name for messages."""
     if film.is_film(source):
         return open_film(source)
     data, name = _load(source)
-    return open_film(data) if film.is_film(data) else (data, name)
+    return open_film(data) if isinstance(data, bytes) and film.is_film(data) else (data, name)
 
 
-def _parse(data: bytes, media_format: MediaFormat, choice: Choice, notes: list[str]) -> Signal:
-    from inrcodec.media import array, audio, image
+def _parse(
+    data: bytes | Mapped, media_format: MediaFormat, choice: Choice, notes: list[str]
+) -> Signal:
+    from inrcodec.media import array, image
 
+    if media_format.kind is not Kind.ARRAY:
+        choice.check_unused(media_format.name)
+    if media_format.kind is Kind.AUDIO:
+        return audio.read(data, media_format, notes)
+    assert isinstance(data, bytes), "sounds alone stay in their files"
     if media_format.kind is Kind.ARRAY:
         return array.read(data, media_format, choice, notes)
-    choice.check_unused(media_format.name)
-    reader = audio.read if media_format.kind is Kind.AUDIO else image.read
-    return reader(data, media_format, notes)
+    return image.read(data, media_format, notes)
 
 
-def _spec_of(data: bytes, media_format: MediaFormat, choice: Choice) -> SignalSpec | None:
-    from inrcodec.media import audio, image
+def _spec_of(data: bytes | Mapped, media_format: MediaFormat, choice: Choice) -> SignalSpec | None:
+    from inrcodec.media import image
 
     if media_format.kind is Kind.ARRAY:  # its range takes the samples
         return None
     choice.check_unused(media_format.name)
-    prober = audio.probe if media_format.kind is Kind.AUDIO else image.probe
-    return prober(data, media_format)
+    if media_format.kind is Kind.AUDIO:
+        return audio.probe(data, media_format)
+    assert isinstance(data, bytes), "sounds alone stay in their files"
+    return image.probe(data, media_format)
 
 
 def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> bytes:
-    from inrcodec.media import array, audio, image, wav
+    from inrcodec.media import array, audio_write, image
 
     if media_format.kind is Kind.VIDEO:
         return film.to_bytes(signal, media_format.suffixes[0], notes)
@@ -169,21 +179,24 @@ def _compose(signal: Signal, media_format: MediaFormat, notes: list[str]) -> byt
         return array.to_bytes(signal, media_format, notes)
     if media_format.kind is Kind.IMAGE:
         return image.to_bytes(signal, media_format, notes)
-    return wav.to_bytes(signal) if media_format is WAV else audio.to_flac(signal)
+    return audio_write.to_bytes(signal, media_format)
 
 
-def _load(source: str | Path | bytes) -> tuple[bytes, str]:
-    """The bytes of a source and its name for messages."""
-    data, name = (
-        (source, "input") if isinstance(source, bytes) else (files.read_bytes(source), str(source))
-    )
+def _load(source: str | Path | bytes) -> tuple[bytes | Mapped, str]:
+    """The bytes of a source and its name for messages; a sound stays in its file."""
+    if isinstance(source, bytes):
+        data, name = source, "input"
+    elif audio.is_sound_file(source):
+        return map_file(Path(source)), str(source)
+    else:
+        data, name = files.read_bytes(source), str(source)
     if not data:
         raise SignalError(f"{name} is empty")
     return data, name
 
 
-def _format_of(data: bytes, name: str) -> MediaFormat:
-    media_format = of_content(data, name)
+def _format_of(data: bytes | Mapped, name: str) -> MediaFormat:
+    media_format = of_content(data if isinstance(data, bytes) else data[:HEAD_BYTES], name)
     if media_format is None:
         raise SignalError(f"not a media file that inrcodec reads: {name}")
     return media_format

@@ -1,19 +1,21 @@
-"""WAV, FLAC, OGG and MP3 -> Signal, and Signal -> FLAC, through libsndfile."""
+"""WAV, FLAC, OGG and MP3 -> Signal, through libsndfile."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inrcodec.errors import ConfigError, MissingExtraError, SignalError
+from inrcodec.errors import MissingExtraError, SignalError
+from inrcodec.mapped import Mapped, gathered, runs
 from inrcodec.media import audio_frames
-from inrcodec.media.formats import MediaFormat
-from inrcodec.media.guard import MAX_SAMPLES, guarded
+from inrcodec.media.formats import HEAD_BYTES, MediaFormat, of_content
+from inrcodec.media.guard import MAX_SOUND_SAMPLES, guarded
 from inrcodec.signal import Kind, SampleFormat, Signal, SignalSpec
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from soundfile import SoundFile
 
-__all__ = ["probe", "read", "to_flac"]
+__all__ = ["is_sound_file", "need_soundfile", "probe", "read"]
 
 _FORMAT_OF_SUBTYPE = {
     "PCM_U8": SampleFormat.U8,
@@ -37,20 +39,26 @@ _FORMAT_OF_SUBTYPE = {
     "MS_ADPCM": SampleFormat.S16,
     "GSM610": SampleFormat.S16,
 }
-_SUBTYPE_OF_FLAC = {
-    SampleFormat.U8: "PCM_S8",
-    SampleFormat.S16: "PCM_16",
-    SampleFormat.S24: "PCM_24",
-}
-_FLAC_CHANNELS, _FLAC_RATE = 8, 655350
 _BLOCK = 1 << 20
 _UNKNOWN_LENGTH = (1 << 63) - 1
 """Frames of a FLAC file that was written to a pipe, as libsndfile has it."""
 _TAGS_OF_THE_FILE = ("software", "encoder")
 
 
-def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
+def is_sound_file(source: str | Path) -> bool:
+    """Whether that is a file that begins like a sound; not so of one that begins with a tag."""
+    if str(source) == "-" or not Path(source).is_file():
+        return False
+    with Path(source).open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    found = None if head.startswith(b"ID3") else of_content(head, str(source))
+    return found is not None and found.kind is Kind.AUDIO
+
+
+def read(data: bytes | Mapped, media_format: MediaFormat, notes: list[str]) -> Signal:
     """A sound from the bytes of a file of a known format. Raises SignalError, MissingExtraError.
+
+    A long one lies in a temporary file.
 
     Lossy files have no sample type of their own. They become 16-bit, as players play them, unless a
     peak beyond full scale would be clipped; then they stay float.
@@ -64,22 +72,22 @@ def read(data: bytes, media_format: MediaFormat, notes: list[str]) -> Signal:
             notes.append("64-bit floats are read as 32-bit")
         sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype)
         if sample_format is None:
-            samples = _as_16_bit(_frames_of(file, "float32"))
+            samples = _as_16_bit(gathered(_blocks_of(file, "float32")))
         elif sample_format.is_float:
-            samples = _frames_of(file, "float32")
+            samples = gathered(_blocks_of(file, "float32"))
         else:
             wide = "int16" if sample_format.bits <= 16 else "int32"
-            samples = _narrow(_frames_of(file, wide), sample_format)
+            samples = gathered(_narrow(x, sample_format) for x in _blocks_of(file, wide))
         rate = int(file.samplerate)
     return Signal.audio(samples, rate, sample_format=sample_format)
 
 
-def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
+def probe(data: bytes | Mapped, media_format: MediaFormat) -> SignalSpec | None:
     """The spec from the header alone, or None if it takes the samples: floats and lossy files."""
     with guarded(media_format, []), _open(data) as file:
         sample_format = _FORMAT_OF_SUBTYPE.get(file.subtype, SampleFormat.F32)
         frames, channels, rate = int(file.frames), int(file.channels), int(file.samplerate)
-    if sample_format.is_float or not 0 < frames * channels <= MAX_SAMPLES:
+    if sample_format.is_float or not 0 < frames * channels <= MAX_SOUND_SAMPLES:
         return None
     return SignalSpec(
         kind=Kind.AUDIO,
@@ -91,43 +99,22 @@ def probe(data: bytes, media_format: MediaFormat) -> SignalSpec | None:
     )
 
 
-def to_flac(signal: Signal) -> bytes:
-    """A FLAC file. Raises ConfigError for floats, 32-bit samples, over 8 channels and odd rates."""
-    spec = signal.spec
-    subtype = _SUBTYPE_OF_FLAC.get(spec.sample_format)
-    if subtype is None:
-        raise ConfigError(
-            f"FLAC cannot hold {spec.sample_format.name} samples, only U8, S16 and S24"
-        )
-    if spec.channels > _FLAC_CHANNELS:
-        raise ConfigError(f"FLAC cannot hold {spec.channels} channels (at most 8); .wav can")
-    rate = spec.sample_rate
-    assert rate is not None
-    if rate > _FLAC_RATE or (rate > 65535 and rate % 10):
-        raise ConfigError(f"FLAC cannot hold a sample rate of {rate} Hz; .wav can")
-    sink = io.BytesIO()
-    wide = _widen(signal.samples, spec.sample_format)
-    _soundfile("writing FLAC").write(sink, wide, rate, format="FLAC", subtype=subtype)
-    return sink.getvalue()
-
-
-def _frames_of(file: SoundFile, dtype: str) -> NDArray[np.generic]:
+def _blocks_of(file: SoundFile, dtype: str) -> Iterator[NDArray[np.generic]]:
     """All samples [frames, channels], in blocks, so that no header makes us allocate."""
-    blocks, n_frames, expected = [], 0, int(file.frames)
+    n_frames, expected = 0, int(file.frames)
     if expected == _UNKNOWN_LENGTH:  # soundfile seeks after each read, which then fails at the end
         expected, file._info.seekable = 0, False
     while len(block := _block_of(file, dtype, n_frames)):
-        blocks.append(block)
         n_frames += len(block)
-        if n_frames * file.channels > MAX_SAMPLES:
+        if n_frames * file.channels > MAX_SOUND_SAMPLES:
             raise SignalError(
-                f"sound of {max(expected, n_frames)} frames is over {MAX_SAMPLES} samples"
+                f"sound of {max(expected, n_frames)} frames is over {MAX_SOUND_SAMPLES} samples"
             )
+        yield block
     if n_frames == 0:
         raise SignalError("no samples")
     if n_frames < expected:
         raise SignalError(f"sound ends after {n_frames} of {expected} frames")
-    return np.concatenate(blocks)
 
 
 def _block_of(file: SoundFile, dtype: str, start: int) -> NDArray[np.generic]:
@@ -135,18 +122,24 @@ def _block_of(file: SoundFile, dtype: str, start: int) -> NDArray[np.generic]:
         block: NDArray[np.generic] = file.read(
             max(1, _BLOCK // file.channels), dtype=dtype, always_2d=True
         )
-    except _soundfile("reading sound").LibsndfileError:
+    except need_soundfile("reading sound").LibsndfileError:
         raise SignalError(f"sound ends or is damaged after frame {start}") from None
     return block
 
 
 def _as_16_bit(samples: NDArray[np.generic]) -> NDArray[np.generic]:
     """Floats in [-1, 1] -> int16; floats as they are if that would clip."""
-    wide = np.rint(samples.astype(np.float32, copy=False) * np.float32(1 << 15))
-    if not np.isfinite(wide).all() or np.abs(wide).max() > 1 << 15:
-        return samples
-    clipped: NDArray[np.generic] = np.minimum(wide, (1 << 15) - 1).astype(np.int16)
-    return clipped
+    if all(np.abs(wide).max() <= 1 << 15 for wide in _in_16_bit_steps(samples)):  # not so of NaN
+        most = (1 << 15) - 1
+        return gathered(
+            np.minimum(wide, most).astype(np.int16) for wide in _in_16_bit_steps(samples)
+        )
+    return samples
+
+
+def _in_16_bit_steps(samples: NDArray[np.generic]) -> Iterator[NDArray[np.floating]]:
+    for part in runs(samples):
+        yield np.rint(part.astype(np.float32, copy=False) * np.float32(1 << 15))
 
 
 def _narrow(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArray[np.generic]:
@@ -158,27 +151,22 @@ def _narrow(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArra
     return samples
 
 
-def _widen(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArray[np.generic]:
-    """The inverse of `_narrow`."""
-    if sample_format is SampleFormat.U8:
-        return (samples.astype(np.int16) - 128) << 8
-    return samples.astype(np.int32) << 8 if sample_format is SampleFormat.S24 else samples
-
-
 @contextmanager
-def _open(data: bytes) -> Iterator[SoundFile]:
+def _open(data: bytes | Mapped) -> Iterator[SoundFile]:
     """libsndfile on the bytes."""
-    soundfile = _soundfile("reading sound")
-    try:
-        file = soundfile.SoundFile(io.BytesIO(data))
-    except soundfile.LibsndfileError as error:
-        text = error.error_string  # on MP3 without a frame it speaks of pipes
-        raise ValueError("no sound found" if "regular file" in text else text) from None
-    with file:
-        yield file
+    soundfile = need_soundfile("reading sound")
+    with io.BytesIO(data) if isinstance(data, bytes) else data.open() as source:
+        try:
+            file = soundfile.SoundFile(source)
+        except soundfile.LibsndfileError as error:
+            text = error.error_string  # on MP3 without a frame it speaks of pipes
+            raise ValueError("no sound found" if "regular file" in text else text) from None
+        with file:
+            yield file
 
 
-def _soundfile(what: str) -> types.ModuleType:
+def need_soundfile(what: str) -> types.ModuleType:
+    """The package. Raises MissingExtraError, which says what it is needed for."""
     try:
         import soundfile
     except (ImportError, OSError):  # OSError: the package is there, libsndfile is not

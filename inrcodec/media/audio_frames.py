@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from inrcodec.errors import SignalError
+from inrcodec.mapped import Mapped
 from inrcodec.media import formats
 from inrcodec.media.formats import MediaFormat
 from inrcodec.media.wav import SPEAKERS
@@ -25,7 +26,7 @@ _OGG_LAST_PAGE = 4
 _EXTENSIBLE = 0xFFFE
 
 
-def check_whole(data: bytes, media_format: MediaFormat) -> None:
+def check_whole(data: bytes | Mapped, media_format: MediaFormat) -> None:
     """Raise SignalError if a WAV or OGG file ends early. FLAC and MP3 count their frames."""
     if media_format is formats.WAV:
         for name, start, size in _riff_chunks(data):
@@ -35,7 +36,7 @@ def check_whole(data: bytes, media_format: MediaFormat) -> None:
         _check_last_page(data)
 
 
-def dropped_parts(data: bytes, media_format: MediaFormat) -> list[str]:
+def dropped_parts(data: bytes | Mapped, media_format: MediaFormat) -> list[str]:
     """What stands in a file beside samples and text tags, in words for the warning."""
     if media_format is formats.WAV:
         return [*_dropped_chunks(data)]
@@ -45,7 +46,7 @@ def dropped_parts(data: bytes, media_format: MediaFormat) -> list[str]:
     return []
 
 
-def _dropped_chunks(data: bytes) -> Iterator[str]:
+def _dropped_chunks(data: bytes | Mapped) -> Iterator[str]:
     for name, start, size in _riff_chunks(data):
         if name not in _WAV_KEPT:
             yield f"WAV chunk {name.decode('ascii', 'backslashreplace').strip()} is dropped"
@@ -56,7 +57,7 @@ def _dropped_chunks(data: bytes) -> Iterator[str]:
                 yield f"speaker layout {speakers:#x} is dropped"
 
 
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _riff_chunks(data: bytes | Mapped) -> Iterator[tuple[bytes, int, int]]:
     """Name, first byte and length of each chunk; the last may reach beyond the end."""
     position = 12
     while position + 8 <= len(data):
@@ -70,7 +71,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         position += 8 + size + size % 2
 
 
-def _flac_blocks(data: bytes) -> Iterator[int]:
+def _flac_blocks(data: bytes | Mapped) -> Iterator[int]:
     """The type of each metadata block. Source: RFC 9639, section 8."""
     position = data.find(b"fLaC") + 4
     while position + 4 <= len(data):
@@ -81,7 +82,7 @@ def _flac_blocks(data: bytes) -> Iterator[int]:
         position += 4 + int.from_bytes(data[position + 1 : position + 4], "big")
 
 
-def _check_last_page(data: bytes) -> None:
+def _check_last_page(data: bytes | Mapped) -> None:
     """The last page must be whole and say that it is the last. Source: RFC 3533, section 6."""
     start = data.rfind(b"OggS")
     page = data[start:]

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from inrcodec import files
 from inrcodec.errors import ConfigError, MissingExtraError, SignalError
 from inrcodec.media import formats
-from inrcodec.media.film_data import HEAD_BYTES, FilmData
-from inrcodec.media.formats import MediaFormat
+from inrcodec.media.film_data import FilmData
+from inrcodec.media.formats import HEAD_BYTES, MediaFormat
 from inrcodec.media.guard import MAX_SAMPLES, named
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
 

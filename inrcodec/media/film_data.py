@@ -13,10 +13,7 @@ from typing import BinaryIO
 
 from inrcodec.errors import SignalError
 
-__all__ = ["HEAD_BYTES", "FilmData"]
-
-HEAD_BYTES = 1 << 12
-"""As many bytes as it takes to know a film."""
+__all__ = ["FilmData"]
 
 
 @dataclass(frozen=True, slots=True)

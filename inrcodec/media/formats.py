@@ -13,6 +13,7 @@ __all__ = [
     "FILM",
     "FLAC",
     "FORMATS",
+    "HEAD_BYTES",
     "JPEG",
     "MKV",
     "MP3",
@@ -98,7 +99,10 @@ _AVIF_BRANDS = (b"avif", b"avis")
 _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"jxl ")
 _QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _EBML = b"\x1a\x45\xdf\xa3"
-_HEAD = 1 << 12
+
+HEAD_BYTES = 1 << 12
+"""As many bytes as it takes to know a file."""
+
 _TS_PACKET = 188
 
 
@@ -123,7 +127,7 @@ def of_content(data: bytes, name: str) -> MediaFormat | None:
 
 
 def _of_ogg(data: bytes) -> MediaFormat:
-    return FILM if b"\x80theora" in data[:_HEAD] else OGG
+    return FILM if b"\x80theora" in data[:HEAD_BYTES] else OGG
 
 
 def _of_boxes(data: bytes) -> MediaFormat | None:

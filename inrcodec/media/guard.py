@@ -26,6 +26,7 @@ from inrcodec.media.formats import MediaFormat
 
 __all__ = [
     "MAX_SAMPLES",
+    "MAX_SOUND_SAMPLES",
     "PARSER_ERRORS",
     "check_size",
     "guarded",
@@ -35,7 +36,10 @@ __all__ = [
 ]
 
 MAX_SAMPLES = 1 << 28
-"""Most samples that are read from one file: as many as a decoder allows by default."""
+"""Most samples that are read from one file: as many as a decoder allows at once by default."""
+
+MAX_SOUND_SAMPLES = 1 << 32
+"""Most samples of a sound, which lies in a file if it is long."""
 
 PARSER_ERRORS = (
     ArithmeticError,  # ZeroDivisionError, OverflowError: sizes of zero or beyond a C long

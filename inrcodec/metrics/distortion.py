@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
+from inrcodec.mapped import let_go
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "mse",
     "peak_of",
     "psnr_db",
+    "ratio_db",
     "si_sdr_db",
     "signal_power",
     "snr_db",
@@ -88,7 +90,7 @@ def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) 
     """
     peak = _peak(reference, peak)
     unit = peak or 1.0
-    return _decibels(peak / unit, mse(reference, decoded, unit=unit))
+    return ratio_db(peak / unit, mse(reference, decoded, unit=unit))
 
 
 def frame_psnrs_db(reference: Signal, decoded: Signal) -> NDArray[np.float64]:
@@ -125,7 +127,7 @@ def snr_db(reference: Samples, decoded: Samples) -> float:
     """
     unit = _largest(reference)
     error = mse(reference, decoded, unit=unit)
-    return _decibels(signal_power(reference, unit=unit), error)
+    return ratio_db(signal_power(reference, unit=unit), error)
 
 
 def si_sdr_db(reference: Samples, decoded: Samples) -> float:
@@ -145,7 +147,7 @@ def si_sdr_db(reference: Samples, decoded: Samples) -> float:
     blocks = _blocks(reference, decoded, silence)
     error = np.sum([np.square(gain * true - other).sum(axis=0) for true, other in blocks], axis=0)
     heard = [
-        _decibels(g * g * e, n)
+        ratio_db(g * g * e, n)
         for g, e, n in zip(np.ravel(gain), np.ravel(energy), np.ravel(error), strict=True)
         if e > 0
     ]
@@ -203,7 +205,8 @@ def _mean_square(blocks: Iterable[NDArray[np.float64]]) -> float:
     return total / count
 
 
-def _decibels(signal_energy: float, error_energy: float) -> float:
+def ratio_db(signal_energy: float, error_energy: float) -> float:
+    """10 log10 of signal over error; infinite without error, else minus infinite without signal."""
     if error_energy == 0:
         return math.inf
     return 10 * math.log10(signal_energy / error_energy) if signal_energy > 0 else -math.inf
@@ -261,6 +264,8 @@ def _blocks(
         for block in pair:
             block -= zero
         yield pair
+        let_go(true)
+        let_go(other)
 
 
 def _numbers(reference: Samples, decoded: Samples) -> NDArray[np.bool_] | None:

@@ -252,6 +252,10 @@ class Representation(ABC):
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
         """The coded integers, for checks that they survive a round trip exactly."""
 
+    def runs(self) -> Iterator[NDArray[np.int64]]:
+        """As `symbols`, one after another; a representation may hold no more than one at once."""
+        yield from self.symbols
+
     @property
     @abstractmethod
     def lam(self) -> float | None:

@@ -17,13 +17,13 @@ from inrcodec.reader import Reader
 from inrcodec.representations.cosine.config import CosineConfig, frame_of
 from inrcodec.representations.cosine.context import CoefficientShape, coefficient_bits
 from inrcodec.representations.cosine.family import Cosine
-from inrcodec.representations.cosine.fit import silence_of
 from inrcodec.representations.cosine.pack import (
     CosineModel,
     Segment,
     from_coded_order,
     in_coded_order,
 )
+from inrcodec.representations.cosine.rendering import silence_of
 from inrcodec.representations.cosine.rounding import rounded
 from inrcodec.representations.cosine.transform import Blocks
 from inrcodec.request import EncodeRequest, Target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,30 @@ def test_what_a_format_cannot_hold_is_refused(
         media.to_bytes(signal, suffix)
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize("name", ["U8", "S16", "S24"])
+def test_a_sound_is_written_in_blocks(suffix: str, name: str, tmp_path: Path) -> None:
+    sample_format = SampleFormat[name]
+    samples = _noise(1001, 1, sample_format)
+    signal = Signal.audio(samples, 8000, sample_format=sample_format)
+    path = tmp_path / f"x{suffix}"
+    n_bytes = media.write_sound(path, signal.spec, np.split(samples, [1, 1, 700]))
+    assert path.read_bytes() == media.to_bytes(signal, suffix)
+    assert path.stat().st_size == n_bytes
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_sound_whose_blocks_end_in_an_error_is_not_written(suffix: str, tmp_path: Path) -> None:
+    def blocks() -> Iterator[np.ndarray]:
+        yield np.zeros((5, 1), np.int16)
+        raise SignalError("no more")
+
+    spec = Signal.audio(np.zeros(9, np.int16), 8000).spec
+    with pytest.raises(SignalError, match="no more"):
+        media.write_sound(tmp_path / f"x{suffix}", spec, blocks())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_sound_has_no_image_suffix() -> None:
     with pytest.raises(ConfigError, match="PNG cannot hold audio"):
         media.to_bytes(Signal.audio(np.zeros(3, np.int16), 8000), ".png")
@@ -239,6 +264,6 @@ def test_a_sound_without_samples_is_refused() -> None:
 
 
 def test_a_sound_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inrcodec.media.audio.MAX_SAMPLES", 100)
+    monkeypatch.setattr("inrcodec.media.audio.MAX_SOUND_SAMPLES", 100)
     with pytest.raises(SignalError, match="over 100 samples"):
         media.read(_by_soundfile(np.zeros(101), "FLAC", "PCM_16"))

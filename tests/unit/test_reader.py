@@ -1,12 +1,14 @@
 """Reader: parts of a stream are parts of the whole, at any size or rate."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import inrcodec
-from inrcodec.errors import ConfigError
+from inrcodec.errors import ConfigError, LimitError
 from inrcodec.signal import Metadata, Signal
-from inrcodec.views import frames_of
+from inrcodec.views import View, frames_of
 
 HEIGHT, WIDTH, RATE = 21, 34, 8000
 
@@ -164,6 +166,30 @@ def test_what_an_image_cannot_give_is_refused(image, options):
 def test_what_a_sound_cannot_give_is_refused(sound, options):
     with pytest.raises(ConfigError, match=next(iter(options)) + "|samples"):
         sound.read(**options)
+
+
+@pytest.mark.parametrize("view", [View(), View(rate=Fraction(3000)), View(seconds=(0.1, 0.2))])
+def test_parts_of_a_sound_are_the_whole(sound, view):
+    parts = list(sound.sound(view, n_frames=333))
+    assert max(len(part.samples) for part in parts) == 333
+    whole = sound.show(view).samples
+    np.testing.assert_allclose(np.concatenate([part.samples for part in parts]), whole, atol=1)
+
+
+def test_a_sound_of_too_many_samples_is_read_in_parts(sound):
+    limits = inrcodec.DecodeLimits(max_samples=500)
+    data = inrcodec.encode(np.zeros(2000, np.int16), model="cosine", sample_rate=RATE)
+    reader = inrcodec.open(data, limits=limits)
+    assert [len(part.samples) for part in reader.sound()] == [500] * 4
+    with pytest.raises(LimitError, match="2000 samples are over the limit of 500"):
+        reader.read()
+    with pytest.raises(LimitError, match="2000 samples are over the limit of 1999"):
+        inrcodec.open(data, limits=inrcodec.DecodeLimits(max_sound_samples=1999))
+
+
+def test_parts_are_of_sounds(image):
+    with pytest.raises(ConfigError, match="holds image"):
+        next(image.sound())
 
 
 def test_a_span_ends_with_the_last_frame():

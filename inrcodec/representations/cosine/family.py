@@ -7,7 +7,7 @@ discrete cosine transform (MDCT), read as a function of time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -19,22 +19,21 @@ from inrcodec.container import (
     DecodeLimits,
     SectionId,
     id_of_key,
+    number_of_tile,
     require_section,
     tile_key,
 )
 from inrcodec.errors import BitstreamError, ConfigError, CorruptError
 from inrcodec.representations.base import Budget, Cost, FitGoal, Representation, Watch, Window
 from inrcodec.representations.cosine.config import CosineConfig
-from inrcodec.representations.cosine.fit import Fitted, fit_sound, silence_of
+from inrcodec.representations.cosine.fit import Fitted, fit_sound
+from inrcodec.representations.cosine.kept import Kept
 from inrcodec.representations.cosine.pack import CosineModel, Segment
-from inrcodec.representations.cosine.transform import Blocks, evaluate, inverse
+from inrcodec.representations.cosine.rendering import Rendering
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 __all__ = ["Cosine"]
 
-Floats = NDArray[np.float64]
-
-_KEPT_VALUES = 1 << 24
 _AT_ONCE = 1 << 20  # values that are rendered together
 _MACS_OF_MODEL = 64.0
 _MACS_OF_SEGMENT = 7.5e5  # to begin one takes as long as some ten thousand values
@@ -51,11 +50,11 @@ class Cosine(Representation):
 
     spec: SignalSpec
     model: CosineModel
-    payloads: tuple[bytes | None, ...] = ()
+    payloads: Mapping[int, bytes] = field(default_factory=dict)
     starts: Mapping[int, int] = field(default_factory=dict)
     fitted: Fitted | None = None
     salvage: bool = False
-    _decoded: dict[int, Segment] = field(default_factory=dict, repr=False)
+    _decoded: Kept[Segment] = field(default_factory=lambda: Kept(Segment.size), repr=False)
 
     @classmethod
     def fit(
@@ -100,15 +99,20 @@ class Cosine(Representation):
         """The inverse of `pack`; segments are decoded when used. Raises BitstreamError."""
         reader = ByteReader(require_section(sections, SectionId.MODEL), name="MODEL")
         model = CosineModel.read(reader, spec, limits)
-        keys = [tile_key(number) for number in range(model.n_segments(spec))]
-        strange = sorted(set(sections) - {SectionId.MODEL, *keys})
+        n_segments = model.n_segments(spec)  # of a header: there may be far fewer sections
+        payloads, strange = {}, []
+        for key, payload in sections.items():
+            number = number_of_tile(key)
+            if number is not None and number < n_segments:
+                payloads[number] = payload
+            elif key != SectionId.MODEL:
+                strange.append(key)
         if strange:
-            what = id_of_key(strange[0]).name
-            raise CorruptError(f"{what} beside the {len(keys)} segments of cosine")
-        missing = [number for number, key in enumerate(keys) if key not in sections]
-        if missing and not salvage:
-            raise CorruptError(f"segment {missing[0]} of {len(keys)} is missing")
-        payloads = tuple(sections.get(key) for key in keys)
+            what = id_of_key(min(strange)).name
+            raise CorruptError(f"{what} beside the {n_segments} segments of cosine")
+        if len(payloads) < n_segments and not salvage:
+            missing = next(number for number in range(n_segments) if number not in payloads)
+            raise CorruptError(f"segment {missing} of {n_segments} is missing")
         return cls(spec, model, payloads, starts or {}, salvage=salvage)
 
     # --- segments --------------------------------------------------------------------------------
@@ -116,24 +120,20 @@ class Cosine(Representation):
     def _segment(self, number: int) -> Segment:
         """The integers of a segment. Raises BitstreamError if its bytes are damaged."""
         if self.fitted is not None:
-            return self.fitted.segments[number]
-        known = self._decoded.get(number)
-        if known is not None:
-            return known
-        payload, frames = self.payloads[number], self.model.segment(number, self.spec)
+            return self.fitted.segment(number)
+        return self._decoded.get(number, self._decode)
+
+    def _decode(self, number: int) -> Segment:
+        payload, frames = self.payloads.get(number), self.model.segment(number, self.spec)
         if payload is None:
             raise CorruptError(f"segment {self.tile_name(number)} is damaged")
         start = self.starts.get(tile_key(number), 0)
         try:
-            decoded = Segment.from_bytes(payload, self.model.shape(frames, self.spec), start=start)
+            return Segment.from_bytes(payload, self.model.shape(frames, self.spec), start=start)
         except BitstreamError as error:
             where = start if error.offset is None else error.offset
             message = f"segment {self.tile_name(number)} is damaged: {error.reason}"
             raise CorruptError(message, offset=where) from None
-        self._decoded[number] = decoded
-        while len(self._decoded) > 3 and _sizes(self._decoded) > _KEPT_VALUES:
-            del self._decoded[next(iter(self._decoded))]  # the oldest
-        return decoded
 
     def _when(self, frames: range) -> str:
         rate = self.spec.sample_rate or 1
@@ -163,7 +163,8 @@ class Cosine(Representation):
 
     def damaged_in(self, windows: tuple[Window, ...]) -> tuple[int, ...]:
         """The numbers of the segments that windows touch and that cannot be decoded."""
-        return tuple(number for number in self._touched(windows[0]) if not self._is_sound(number))
+        touched = self._rendering.touched(windows[0])
+        return tuple(number for number in touched if not self._is_sound(number))
 
     def _is_sound(self, number: int) -> bool:
         try:
@@ -187,75 +188,17 @@ class Cosine(Representation):
         for first in range(0, window.count, n_at_once):
             count = min(n_at_once, window.count - first)
             part = Window(window.size, window.start + first, count)
-            values[first : first + count] = self._rendered(part)
+            values[first : first + count] = self._rendering.values(part)
         return values
-
-    def _rendered(self, window: Window) -> NDArray[np.float32]:
-        size, frames = self.spec.grid[0], self._frames(window)
-        first = frames.start * self.model.frame
-        blocks, coefficients = self._coefficients(frames)
-        if window.size == size and float(window.start).is_integer():
-            start = int(window.start) - first
-            values = inverse(coefficients, blocks)[start : start + window.count]
-        else:
-            values = self._resampled(window, blocks, coefficients, first=first)
-        return (values + silence_of(self.spec)).astype(np.float32)
 
     def sample(self, coords: NDArray[np.floating]) -> NDArray[np.float32]:
         """Values [n, channels] at coords [n, 1] in [0, 1], on the [0, 1] scale."""
-        size = self.spec.grid[0]
         places = np.nan_to_num(coords[:, 0].astype(np.float64), nan=0.0)
-        times = np.clip(places, 0.0, 1.0) * size
-        values = np.empty((len(times), self.spec.channels))
-        frame = self.model.frame
-        own = np.minimum(times // frame, self.model.n_frames(self.spec) - 1).astype(np.int64)
-        for number in np.unique(own):
-            mine = own == number
-            frames = self._around(range(int(number), int(number) + 1))
-            blocks, coefficients = self._coefficients(frames)
-            values[mine] = evaluate(coefficients, blocks, times[mine] - frames.start * frame)
-        return (values + silence_of(self.spec)).astype(np.float32)
+        return self._rendering.values_at(np.clip(places, 0.0, 1.0) * self.spec.grid[0])
 
-    def _resampled(
-        self, window: Window, blocks: Blocks, coefficients: Floats, *, first: int
-    ) -> Floats:
-        """At another rate; below the coded one, without what is too high for it."""
-        share = window.size / self.spec.grid[0]
-        if share < 1.0:
-            lengths = np.repeat(blocks.lengths, blocks.lengths)
-            number = np.arange(len(lengths)) - np.repeat(blocks.starts, blocks.lengths)
-            coefficients = np.where((number + 0.5 < share * lengths)[:, None], coefficients, 0.0)
-        times = np.arange(window.count, dtype=np.float64) + (window.start + 0.5)
-        return evaluate(coefficients, blocks, times / share - float(first))
-
-    def _frames(self, window: Window) -> range:
-        """The frames that the samples of a window depend on."""
-        scale = self.spec.grid[0] / window.size
-        start, stop = window.start * scale, (window.start + window.count) * scale
-        frame, n_frames = self.model.frame, self.model.n_frames(self.spec)
-        first = min(max(int(start // frame), 0), n_frames - 1)
-        last = min(max(int(-(-stop // frame)), first + 1), n_frames)
-        return self._around(range(first, last))
-
-    def _around(self, frames: range) -> range:
-        """With the neighbours that they cross over to."""
-        return range(max(frames.start - 1, 0), min(frames.stop + 1, self.model.n_frames(self.spec)))
-
-    def _touched(self, window: Window) -> range:
-        """The segments of the frames of a window."""
-        frames, n = self._frames(window), self.model.segment_frames
-        return range(frames.start // n, -(-frames.stop // n))
-
-    def _coefficients(self, frames: range) -> tuple[Blocks, Floats]:
-        """Of a run of frames: blocks and coefficients [samples, channels]."""
-        n, parts, splits = self.model.segment_frames, [], []
-        for number in range(frames.start // n, -(-frames.stop // n)):
-            segment = self._integers(number)
-            first = number * n
-            mine = slice(max(frames.start - first, 0), frames.stop - first)
-            parts.append(self.model.coefficients(segment, self.spec.channels, mine))
-            splits.append(segment.splits[mine])
-        return Blocks.of_splits(self.model.frame, np.concatenate(splits)), np.concatenate(parts)
+    @property
+    def _rendering(self) -> Rendering:
+        return Rendering(self.spec, self.model, self._integers)
 
     # --- what is known of it ---------------------------------------------------------------------
 
@@ -270,12 +213,14 @@ class Cosine(Representation):
     @property
     def symbols(self) -> tuple[NDArray[np.int64], ...]:
         """The coded integers of all segments: splits, then coefficients."""
-        numbers = range(self.n_tiles)
-        return tuple(
-            run.astype(np.int64)
-            for number in numbers
-            for run in (self._segment(number).splits, self._segment(number).values)
-        )
+        return tuple(self.runs())
+
+    def runs(self) -> Iterator[NDArray[np.int64]]:
+        """As `symbols`, segment after segment."""
+        for number in range(self.n_tiles):
+            segment = self._segment(number)
+            yield segment.splits.astype(np.int64)
+            yield segment.values.astype(np.int64)
 
     @property
     def lam(self) -> float | None:
@@ -286,7 +231,3 @@ class Cosine(Representation):
     def iterations(self) -> int:
         """Steps that its fit tried; 0 after `unpack`."""
         return 0 if self.fitted is None else self.fitted.iterations
-
-
-def _sizes(segments: Mapping[int, Segment]) -> int:
-    return sum(segment.values.size for segment in segments.values())

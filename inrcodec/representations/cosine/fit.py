@@ -3,12 +3,16 @@
 What an error in a coefficient costs is its square, whatever the others are. Blocks are chosen frame
 by frame, by what their coefficients would cost about; then the step is searched for with which the
 bytes or the error come to what is to be held.
+
+A sound is gone through segment by segment, over and over: coefficients that were let go are made
+anew, which takes less than counting their bits. Of a long sound some segments stand for all, until
+the step is about right.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +20,12 @@ from numpy.typing import NDArray
 
 from inrcodec.container import DecodeLimits
 from inrcodec.errors import SignalError
-from inrcodec.representations.base import Budget, FitGoal, Step, Watch
+from inrcodec.mapped import let_go
+from inrcodec.representations.base import Budget, FitGoal, Step, Watch, Window
+from inrcodec.representations.cosine.bracket import MOST_TRIES, bracket
 from inrcodec.representations.cosine.config import CosineConfig
 from inrcodec.representations.cosine.context import LARGEST_COEFFICIENT, coefficient_bits
+from inrcodec.representations.cosine.kept import Kept
 from inrcodec.representations.cosine.pack import (
     ANGLES,
     STEPS_PER_OCTAVE,
@@ -27,28 +34,32 @@ from inrcodec.representations.cosine.pack import (
     in_coded_order,
     turned,
 )
+from inrcodec.representations.cosine.rendering import Rendering, silence_of
 from inrcodec.representations.cosine.rounding import STEPS_SQUARED_PER_PRICE, rounded
-from inrcodec.representations.cosine.transform import Blocks, forward, inverse
+from inrcodec.representations.cosine.transform import Blocks, forward
 from inrcodec.signal import Signal, SignalSpec
 
-__all__ = ["Fitted", "fit_sound", "silence_of"]
+__all__ = ["Fitted", "fit_sound"]
 
 Floats = NDArray[np.float64]
 
 _LEAST_ERROR = 1e-30
 _SETTLED = STEPS_PER_OCTAVE // 2
 _ROUNDS = 3
-_MOST_TRIES = 12
+_MOST_CHOSEN = 16  # segments that stand for all of a sound while the step is far
 _BYTES_OF_FRAME = 60.0  # of what is around the segments, and of each
 _BYTES_OF_SEGMENT = 8.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """The integers of a fit, and the price of a bit that they are right for."""
+    """The integers of a fit, and the price of a bit that they are right for.
+
+    `segment` gives those of a segment by its number, made anew from the signal.
+    """
 
     model: CosineModel
-    segments: tuple[Segment, ...]
+    segment: Callable[[int], Segment]
     lam: float
     iterations: int
 
@@ -66,7 +77,7 @@ def fit_sound(
 
 
 class _Fitter:
-    """One fit. `samples` are those of the signal around silence, on the [0, 1] scale."""
+    """One fit. `chosen` are the segments that are looked at, by number."""
 
     def __init__(
         self,
@@ -81,41 +92,62 @@ class _Fitter:
         if spec.sample_rate is None:
             raise SignalError("cosine takes sounds, which have a rate")
         self._spec, self._goal, self._budget, self._watch = spec, goal, budget, watch
-        self._samples = spec.to_unit(signal.samples).astype(np.float64) - silence_of(spec)
+        self._samples = signal.samples
         frame = config.frame_at(spec.sample_rate)
         most_splits = config.splits_of(frame)
         n_frames = max(1, -(-spec.grid[0] // frame))
         most = max(1, DecodeLimits().max_parameters // (frame * spec.channels))
         segment_frames = min(config.segment_frames(spec.sample_rate), most, n_frames)
         self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0))
-        self._parts: list[_Part] = []
+        self._splits = np.zeros(n_frames, np.uint8)
+        self._angles: dict[int, tuple[int, ...]] = {}
+        self._chosen: Sequence[int] = range(self._model.n_segments(spec))
         self._iterations = 0
 
     def fit(self) -> Fitted:
         """Blocks and step, in turns until both stay."""
-        index = CosineModel.index_of(self._step_of(self._goal.lam))
-        for _ in range(_ROUNDS):
+        index, everything = CosineModel.index_of(self._step_of(self._goal.lam)), self._chosen
+        if self._goal.hold != "lam" and len(everything) > _MOST_CHOSEN:
+            self._chosen = everything[:: -(-len(everything) // _MOST_CHOSEN)]
+            index = self._settled(index, _ROUNDS)
+            self._chosen = everything
+            if self._ends:
+                self._transform()
+                return self._result(min(index, self._finest))
+            return self._result(self._settled(index, 1))
+        return self._result(self._settled(index, _ROUNDS))
+
+    def _settled(self, index: int, rounds: int) -> int:
+        """The index, and blocks for it, after some rounds at most."""
+        for _ in range(rounds):
             before = index
-            self._transform(self._splits(self._at(index).step))
+            self._choose_splits(self._at(index).step)
+            self._transform()
             index = self._search(index)
             if abs(index - before) <= _SETTLED or self._goal.hold == "lam" or self._ends:
                 break
-        return self._result(index)
+        return index
+
+    def _values(self, frames: range) -> Floats:
+        """Samples of frames [up to samples, channels] around silence, on the [0, 1] scale."""
+        part = slice(frames.start * self._model.frame, frames.stop * self._model.frame)
+        values = self._spec.to_unit(self._samples[part]).astype(np.float64)
+        let_go(self._samples)
+        return values - silence_of(self._spec)
 
     # --- blocks ----------------------------------------------------------------------------------
 
-    def _splits(self, step: float) -> NDArray[np.uint8]:
+    def _choose_splits(self, step: float) -> None:
         """How each frame is best split, by the bits of its coefficients, if all are split alike."""
-        model, spec = self._model, self._spec
-        splits = np.zeros(model.n_frames(spec), np.uint8)
-        for frames in model.segments(spec):
+        model = self._model
+        for number in self._chosen:
             if self._ends:
                 break
             self._report(CosineModel.index_of(step), float("nan"))
-            part = self._samples[frames.start * model.frame : frames.stop * model.frame]
+            frames = model.segment(number, self._spec)
+            part = self._values(frames)
             costs = [self._costs(part, len(frames), s, step) for s in range(model.most_splits + 1)]
-            splits[frames.start : frames.stop] = np.argmin(costs, axis=0)
-        return splits
+            self._splits[frames.start : frames.stop] = np.argmin(costs, axis=0)
 
     def _costs(self, part: Floats, n_frames: int, split: int, step: float) -> Floats:
         """About twice the bits of each frame."""
@@ -124,18 +156,30 @@ class _Fitter:
         costs: Floats = sizes.reshape(n_frames, -1).sum(axis=1)
         return costs
 
-    def _transform(self, splits: NDArray[np.uint8]) -> None:
+    def _transform(self) -> None:
         """The coefficients of all blocks, each two channels turned so that one has most."""
-        model = self._model
-        self._blocks = Blocks.of_splits(model.frame, splits)
-        coefficients, self._parts, largest = forward(self._samples, self._blocks), [], 0.0
-        for frames in model.segments(self._spec):
-            own = coefficients[frames.start * model.frame : frames.stop * model.frame]
-            part = _Part(frames, splits[frames.start : frames.stop], own, model.frame)
-            self._parts.append(part)
-            largest = max(largest, float(np.abs(part.exact).max(initial=0.0)))
+        self._parts = Kept(_Part.size)
+        self._angles, largest = {}, 0.0
+        for number in self._chosen:
+            largest = max(largest, float(np.abs(self._part(number).exact).max(initial=0.0)))
         least = max(1.1 * largest / LARGEST_COEFFICIENT, _exact_step(self._spec), 1e-30)
         self._finest = CosineModel.index_of(least)
+
+    def _part(self, number: int) -> _Part:
+        return self._parts.get(number, self._transformed)
+
+    def _transformed(self, number: int) -> _Part:
+        """A segment; its neighbours cross over to it no further than their next frame."""
+        frames, n_frames = self._model.segment(number, self._spec), len(self._splits)
+        around = range(max(frames.start - 1, 0), min(frames.stop + 1, n_frames))
+        blocks = Blocks.of_splits(self._model.frame, self._splits[around.start : around.stop])
+        first = (frames.start - around.start) * self._model.frame
+        own = slice(first, first + len(frames) * self._model.frame)
+        coefficients = forward(self._values(around), blocks)[own]
+        if number not in self._angles:  # once: what is made anew must be the same
+            self._angles[number] = _angles(coefficients)
+        splits = self._splits[frames.start : frames.stop]
+        return _Part(frames, splits, coefficients, self._angles[number])
 
     # --- the step --------------------------------------------------------------------------------
 
@@ -143,36 +187,18 @@ class _Fitter:
         """The index with which what is to be held is held."""
         index, goal = min(index, self._finest), self._goal
         if goal.hold == "bytes":
-            below, above = self._bracket(lambda i: math.log(self._bytes(i) / goal.held), index)
+            below, _ = self._bracket(lambda i: math.log(self._bytes(i) / goal.held), index)
             return below
         if goal.hold == "mse":
             held = max(goal.held, _LEAST_ERROR)
-            below, above = self._bracket(
+            _, above = self._bracket(
                 lambda i: math.log(held / max(self._error(i), _LEAST_ERROR)), index
             )
             return min(above, self._finest)
         return index
 
-    def _bracket(self, excess: Callable[[int], float], first: int) -> tuple[int, int]:
-        """Indices next to each other, where a measure that grows with them passes 0.
-
-        If tries run out before, those that are known; what is not known of one side is guessed.
-        """
-        low, high = -1, self._finest + 1  # not over, over
-        ends: dict[int, float] = {}
-        index, last_side, in_a_row = max(first, 0), 0, 0
-        while high - low > 1 and len(ends) < _MOST_TRIES:
-            ends[index] = excess(index)
-            side = 1 if ends[index] > 0.0 else -1
-            low, high = (low, index) if side > 0 else (index, high)
-            in_a_row = in_a_row + 1 if side == last_side else 0
-            last_side = side
-            if not self._try():
-                break
-            index = (low + high) // 2 if in_a_row > 1 else _between(ends, low, high)
-        if low < 0 and high > 0:
-            low = _between(ends, low, high)
-        return max(low, 0), high
+    def _bracket(self, excess: Callable[[int], float], index: int) -> tuple[int, int]:
+        return bracket(excess, index, self._finest, go_on=self._try)
 
     def _try(self) -> bool:
         """Count a try; False if no more are wanted."""
@@ -187,31 +213,57 @@ class _Fitter:
 
     def _bytes(self, index: int) -> float:
         """About the bytes of a file with this step."""
-        step, bits = self._at(index).step, 0.0
-        for part in self._parts:
+        step, bits, n_frames = self._at(index).step, 0.0, 0
+        for number in self._seen(index):
+            part = self._part(number)
             shape = self._model.shape(part.frames, self._spec)
             bits += coefficient_bits(part.splits, part.coded(part.rounded(step)).values, shape)
-        n_bytes = bits / 8.0 + _BYTES_OF_FRAME + _BYTES_OF_SEGMENT * len(self._parts)
+            n_frames += len(part.frames)
+        share = len(self._splits) / n_frames
+        n_segments = self._model.n_segments(self._spec)
+        n_bytes = bits / 8.0 * share + _BYTES_OF_FRAME + _BYTES_OF_SEGMENT * n_segments
         self._report(index, n_bytes)
         return n_bytes
 
     def _error(self, index: int) -> float:
         """The mean square error of what a decoder gives with this step."""
-        model, segments = self._coded(index)
-        parts = [model.coefficients(segment, self._spec.channels) for segment in segments]
-        values = inverse(np.concatenate(parts), self._blocks)[: len(self._samples)]
-        silence = silence_of(self._spec)
-        decoded = self._spec.from_unit((values + silence).astype(np.float32))
-        errors = self._spec.to_unit(decoded) - silence - self._samples
-        mse = float(np.square(errors).mean())
+        rendering = self._rendering(index)
+        total, count = 0.0, 0
+        for number in self._seen(index):
+            samples = self._measured(number)
+            mine = self._samples[samples.start : samples.stop]
+            window = Window.span(self._spec.grid[0], samples.start, samples.stop)
+            decoded = self._spec.from_unit(rendering.values(window))
+            errors = self._spec.to_unit(decoded).astype(np.float64) - self._spec.to_unit(mine)
+            let_go(self._samples)
+            total += float(np.square(errors).sum())
+            count += errors.size
+        mse = total / count
         self._report(index, float("nan"), mse)
         return mse
+
+    def _measured(self, number: int) -> range:
+        """The samples of a segment, without frames that cross over to what is not looked at."""
+        frames, seen = self._model.segment(number, self._spec), set(self._chosen)
+        last = self._model.n_segments(self._spec) - 1
+        first = frames.start + (number > 0 and number - 1 not in seen and len(frames) > 2)
+        stop = frames.stop - (number < last and number + 1 not in seen and len(frames) > 2)
+        return range(first * self._model.frame, min(stop * self._model.frame, self._spec.grid[0]))
+
+    def _seen(self, index: int) -> Iterator[int]:
+        """The chosen segments one after another; a few of them if nobody waits for more."""
+        for done, number in enumerate(self._chosen, 1):
+            yield number
+            if done > _MOST_CHOSEN:
+                if self._budget.cancelled:
+                    return
+                self._report(index, float("nan"))
 
     def _report(self, index: int, n_bytes: float, mse: float | None = None) -> None:
         if self._watch is None:
             return
         mse = self._at(index).step ** 2 / 12.0 if mse is None else mse
-        fraction = min(0.95, self._iterations / _MOST_TRIES)
+        fraction = min(0.95, self._iterations / MOST_TRIES)
         step = Step(
             iteration=self._iterations,
             fraction=fraction,
@@ -226,24 +278,35 @@ class _Fitter:
     def _at(self, index: int) -> CosineModel:
         return replace(self._model, step_index=index)
 
-    def _coded(self, index: int) -> tuple[CosineModel, tuple[Segment, ...]]:
-        """The integers of a step, and the model with what they are too large by in the mean."""
-        model, segments = self._at(index), []
-        sums, counts = np.zeros(2), np.zeros(2)
-        for part in self._parts:
+    def _rendering(self, index: int) -> Rendering:
+        """What a decoder gives, by the integers of a step as they are asked for.
+
+        The model says what those are too large by in the mean.
+        """
+        model, segments = self._at(index), Kept(Segment.size)
+        too_large: dict[int, tuple[Floats, Floats]] = {}
+
+        def coded(number: int) -> Segment:
+            part = self._part(number)
             whole = part.rounded(model.step)
-            sizes = np.abs(whole)
-            for number, where in enumerate((sizes == 1, sizes > 1)):
-                sums[number] += float((sizes[where] - np.abs(part.exact[where]) / model.step).sum())
-                counts[number] += int(where.sum())
-            segments.append(part.coded(whole))
+            too_large[number] = part.too_large(whole, model.step)
+            return part.coded(whole)
+
+        for number in self._seen(index):
+            segments.get(number, coded)
+        sums, counts = (np.sum(both, axis=0) for both in zip(*too_large.values(), strict=True))
         shrinks = CosineModel.shrinks_of(sums / np.maximum(counts, 1.0))
-        return replace(model, shrinks=shrinks), tuple(segments)
+        model = replace(model, shrinks=shrinks)
+        return Rendering(self._spec, model, lambda number: segments.get(number, coded))
 
     def _result(self, index: int) -> Fitted:
-        model, segments = self._coded(index)
-        lam = model.step**2 / (STEPS_SQUARED_PER_PRICE * self._spec.channels)
-        return Fitted(model=model, segments=segments, lam=lam, iterations=max(self._iterations, 1))
+        coded = self._rendering(index)
+        return Fitted(
+            model=coded.model,
+            segment=coded.segment,
+            lam=coded.model.step**2 / (STEPS_SQUARED_PER_PRICE * self._spec.channels),
+            iterations=max(self._iterations, 1),
+        )
 
     def _step_of(self, lam: float) -> float:
         return math.sqrt(STEPS_SQUARED_PER_PRICE * lam * self._spec.channels)
@@ -253,25 +316,35 @@ class _Part:
     """The frames of a segment and their coefficients [samples, channels], turned by the angles."""
 
     def __init__(
-        self, frames: range, splits: NDArray[np.uint8], coefficients: Floats, frame: int
+        self,
+        frames: range,
+        splits: NDArray[np.uint8],
+        coefficients: Floats,
+        angles: tuple[int, ...],
     ) -> None:
         self.frames, self.splits = frames, splits
-        self._angles, self._blocks = _angles(coefficients), Blocks.of_splits(frame, splits)
-        self.exact = turned(coefficients, self._angles)
+        frame = len(coefficients) // len(frames)
+        self._angles, self._blocks = angles, Blocks.of_splits(frame, splits)
+        self.exact = turned(coefficients, angles)
+
+    def size(self) -> int:
+        """Of the coefficients."""
+        return self.exact.size
 
     def rounded(self, step: float) -> NDArray[np.int32]:
         """Whole numbers of steps."""
         return rounded(self.exact / step, self._blocks)
 
+    def too_large(self, whole: NDArray[np.int32], step: float) -> tuple[Floats, Floats]:
+        """By how many steps numbers of size 1, and larger ones, are too large; how many are so."""
+        sizes = np.abs(whole)
+        chosen = sizes == 1, sizes > 1
+        sums = [float((sizes[one] - np.abs(self.exact[one]) / step).sum()) for one in chosen]
+        return np.array(sums), np.array([float(one.sum()) for one in chosen])
+
     def coded(self, whole: NDArray[np.int32]) -> Segment:
         """The segment of these numbers."""
         return Segment(self.splits, self._angles, in_coded_order(whole, self._blocks))
-
-
-def silence_of(spec: SignalSpec) -> float:
-    """Where a sample of 0 lies on the [0, 1] scale; half where there is none."""
-    low, high = spec.value_range
-    return -low / (high - low) if low < 0.0 < high else 0.5
 
 
 def _exact_step(spec: SignalSpec) -> float:
@@ -288,15 +361,3 @@ def _angles(coefficients: Floats) -> tuple[int, ...]:
         radians = 0.5 * math.atan2(2.0 * float(a @ b), float(a @ a) - float(b @ b))
         angles.append(round(radians / math.pi * ANGLES) % ANGLES)
     return tuple(angles)
-
-
-def _between(ends: dict[int, float], low: int, high: int) -> int:
-    """Where to look next, strictly between: an octave of steps is about a factor of two."""
-    if low in ends and high in ends:
-        share = -ends[low] / max(ends[high] - ends[low], 1e-9)
-        guess = round(low + share * (high - low))
-    elif low in ends:
-        guess = low + math.ceil(-ends[low] * STEPS_PER_OCTAVE * 1.5) + 2
-    else:
-        guess = high - math.ceil(ends[high] * STEPS_PER_OCTAVE * 1.5) - 2
-    return min(max(guess, low + 1), high - 1)

@@ -166,6 +166,10 @@ class Segment:
     angles: tuple[int, ...]
     values: NDArray[np.int32]
 
+    def size(self) -> int:
+        """Of the values."""
+        return self.values.size
+
     def to_bytes(self, shape: CoefficientShape) -> bytes:
         """The payload of TILE."""
         return bytes(self.angles) + encode_coefficients(self.splits, self.values, shape)
