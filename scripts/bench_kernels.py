@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -43,7 +43,6 @@ from inrcodec.representations.process import FREED_MEMORY_KEPT
 PASSES = ("forward", "backward", "both")
 ENGINES = ("torch", "native", "torch-cuda", "cuda", "cuda-float16", "tcnn")
 TCNN = ("linear", "smoothstep", "nearest")
-OURS = ("native", "cuda", "cuda-float16")
 SHORT = ("cuda-float16", "tcnn")
 ORDERS = ("random", "coherent")
 LEVELS, FEATURES, LOG2_TABLE, BASE, GROWTH = 16, 2, 19, 16, 1.5
@@ -105,54 +104,54 @@ class KernelRow:
 def main() -> None:
     """Measure what is missing."""
     options = parse_arguments()
-    use_threads(options.threads)
-    origin = Origin.here({options.rows: f"data/bench/{options.rows.name}"})
+    origin = begun(options)
     with FREED_MEMORY_KEPT:
-        measure_all(options, origin)
-
-
-def measure_all(options: argparse.Namespace, origin: Origin) -> None:
-    """Append the rows that are missing."""
-    names = (
-        "passed",
-        "engine",
-        "interpolation",
-        "dims",
-        "log2_points",
-        "order",
-        "threads",
-        "machine",
-    )
-    done = {tuple(row[name] for name in names) for row in read_rows(options.rows)}
-    for case in cases(options):
-        for passed in options.passes:
-            key = (*map(str, case), str(kernels.threads()), origin.machine)
-            wanted = [
-                engine
-                for engine in options.engines
-                if (passed, engine, *key) not in done
-                and (engine != "tcnn" or case.interpolation in TCNN)
-            ]
-            for engine, values in measure(passed, wanted, case, options.seconds).items():
+        for case, passed in product(cases(options), options.passes):
+            engines = lacking(options, origin, passed=passed, **case._asdict())
+            runs = {engine: prepare(passed, engine, case) for engine in engines}
+            for engine, values in measure(runs, options.seconds).items():
                 row = row_of((passed, engine), case, values, origin)
                 append(options.rows, row)
                 print(passed, engine, *case, f"{row.ms:.3f} ms", flush=True)
 
 
+def begun(options: argparse.Namespace) -> Origin:
+    """Where the rows of this run come from, with as many threads as it asks for."""
+    use_threads(options.threads)
+    return Origin.here({options.rows: f"data/bench/{options.rows.name}"})
+
+
+def lacking(options: argparse.Namespace, origin: Origin, **what: object) -> list[str]:
+    """The engines that have no row of this on this machine yet."""
+    key = {**what, "threads": kernels.threads(), "machine": origin.machine}
+    rows = read_rows(options.rows)
+    done = {row["engine"] for row in rows if all(row[name] == str(key[name]) for name in key)}
+    if what["interpolation"] not in TCNN:
+        done.add("tcnn")
+    return [engine for engine in options.engines if engine not in done]
+
+
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=Path, required=True, help="CSV to append to")
-    parser.add_argument("--dims", nargs="+", type=int, default=[2, 3, 4])
-    parser.add_argument("--log2-points", nargs="+", type=int, default=[18, 20, 22])
-    parser.add_argument("--interpolations", nargs="+", default=["linear", "kuhn", "simplex"])
+    parser = parser_of(__doc__, ENGINES)
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES))
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="what runs here")
+    parser.set_defaults(dims=[2, 3, 4], log2_points=[18, 20, 22])
+    parser.set_defaults(interpolations=["linear", "kuhn", "simplex"])
+    return parser.parse_args()
+
+
+def parser_of(text: str, engines: Sequence[str]) -> argparse.ArgumentParser:
+    """What is measured of grids by which engines: those that run here, if nothing is said."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("--rows", type=Path, required=True, help="CSV to append to")
+    parser.add_argument("--dims", nargs="+", type=int)
+    parser.add_argument("--log2-points", nargs="+", type=int)
+    parser.add_argument("--interpolations", nargs="+")
+    here = [engine for engine in engines if runs_here(engine)]
+    parser.add_argument("--engines", nargs="+", choices=engines, default=here)
     parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument("--seconds", type=float, default=2.0, help="of all engines together")
-    options = parser.parse_args()
-    options.engines = options.engines or [engine for engine in ENGINES if runs_here(engine)]
-    return options
+    return parser
 
 
 def runs_here(engine: str) -> bool:
@@ -167,10 +166,9 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
     return (Case(*values) for values in product(*fields))
 
 
-def measure(passed: str, engines: list[str], case: Case, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of each engine's turns."""
-    runs = {engine: prepare(passed, engine, case) for engine in engines}
-    times: dict[str, list[float]] = {engine: [] for engine in engines}
+def measure(runs: dict[str, Run], seconds: float) -> dict[str, list[float]]:
+    """Milliseconds of the turns that engines take."""
+    times: dict[str, list[float]] = {engine: [] for engine in runs}
     began = time.monotonic()
     for turn in range(10_000):
         for engine, run in runs.items():
@@ -182,7 +180,7 @@ def measure(passed: str, engines: list[str], case: Case, seconds: float) -> dict
 
 def turn_of(engine: str, run: Run) -> float:
     """Milliseconds of one run."""
-    kernels.set_backend("native" if engine in OURS else "torch")
+    choose(engine)
     torch.set_num_threads(kernels.threads())
     on_gpu = device_of(engine) == "cuda"
     if on_gpu:
@@ -192,6 +190,11 @@ def turn_of(engine: str, run: Run) -> float:
     if on_gpu:
         torch.cuda.synchronize()
     return 1e3 * (time.perf_counter() - began)
+
+
+def choose(engine: str) -> None:
+    """Let an engine run what is called from now on."""
+    kernels.set_backend("torch" if engine in ("torch", "torch-cuda", "tcnn") else "native")
 
 
 def device_of(engine: str) -> str:
@@ -216,7 +219,7 @@ def prepare(passed: str, engine: str, case: Case) -> Run:
         return lambda: encode(coords).detach()
     if passed == "both":
         return lambda: torch.autograd.grad(encode(coords), leaf, gradient)
-    kernels.set_backend("native" if engine in OURS else "torch")
+    choose(engine)
     features = encode(coords)
     return lambda: torch.autograd.grad(features, leaf, gradient, retain_graph=True)
 
@@ -270,23 +273,27 @@ def tiny_cuda_nn_options(case: Case) -> dict[str, object]:
 def row_of(what: tuple[str, str], case: Case, values: list[float], origin: Origin) -> KernelRow:
     """The row of a pass and an engine."""
     passed, engine = what
-    p20, median, p80 = (round(float(q), 4) for q in np.quantile(values, [0.2, 0.5, 0.8]))
+    times = quantiles(values)
     n_bytes = case.n_bytes(passed, engine)
-    rate = n_bytes / (median * 1e6)
+    rate = n_bytes / (times["ms"] * 1e6)
     return KernelRow(
         passed=passed,
         engine=engine,
         **case._asdict(),
         threads=kernels.threads(),
-        ms=median,
-        ms_p20=p20,
-        ms_p80=p80,
+        **times,
         n_bytes=n_bytes,
         gb_per_s=round(rate, 2),
         copy_share=round(rate / copy_gb_per_s(device_of(engine)), 4),
         date=now(),
         **origin._asdict(),
     )
+
+
+def quantiles(values: list[float]) -> dict[str, float]:
+    """The median and the spread of milliseconds, as rows have them."""
+    names = {"ms": 0.5, "ms_p20": 0.2, "ms_p80": 0.8}
+    return {name: round(float(np.quantile(values, q)), 4) for name, q in names.items()}
 
 
 @cache

@@ -19,18 +19,16 @@ written into a page, between the comments `<!-- steps -->` and `<!-- /steps -->`
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import bench_kernels as grids
-import numpy as np
 import torch
 from latent_tables import head, line
 from plot_rd import replace
-from rows import CsvRow, Origin, append, now, read_rows, use_threads
+from rows import CsvRow, Origin, append, now, read_rows
 from torch import Tensor
 
 from inrcodec import kernels
@@ -63,22 +61,15 @@ class StepRow:
 def main() -> None:
     """Measure what is missing."""
     options = parse_arguments()
-    use_threads(options.threads)
-    origin = Origin.here({options.rows: f"data/bench/{options.rows.name}"})
-    names = ("engine", "interpolation", "dims", "log2_points", "adam", "threads", "machine")
+    origin = grids.begun(options)
     with FREED_MEMORY_KEPT:
         fields = (options.interpolations, options.dims, options.log2_points, options.adam)
         for interpolation, dims, log2_points, adam in product(*fields):
             case = grids.Case(interpolation, dims, log2_points, "random")
-            key = (interpolation, dims, log2_points, adam, kernels.threads(), origin.machine)
-            done = {tuple(row[name] for name in names) for row in read_rows(options.rows)}
-            wanted = [
-                engine
-                for engine in options.engines
-                if (engine, *map(str, key)) not in done
-                and (engine != "tcnn" or interpolation in grids.TCNN)
-            ]
-            for engine, values in measure(wanted, case, adam, options.seconds).items():
+            what = {"interpolation": interpolation, "dims": dims, "log2_points": log2_points}
+            engines = grids.lacking(options, origin, **what, adam=adam)
+            steps = {engine: prepare(engine, case, adam) for engine in engines}
+            for engine, values in grids.measure(steps, options.seconds).items():
                 row = row_of(engine, case, adam, values, origin=origin)
                 append(options.rows, row)
                 print(engine, *case, f"adam {adam}", f"{row.ms:.3f} ms", flush=True)
@@ -104,52 +95,11 @@ def table(rows: Sequence[CsvRow]) -> Iterator[str]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=Path, required=True, help="CSV to append to")
-    parser.add_argument("--dims", nargs="+", type=int, default=[2, 3])
-    parser.add_argument("--log2-points", nargs="+", type=int, default=[14, 18])
-    parser.add_argument("--interpolations", nargs="+", default=["linear"])
+    parser = grids.parser_of(__doc__, ENGINES)
     parser.add_argument("--adam", nargs="+", type=int, choices=(0, 1), default=[0])
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, help="what runs here")
-    parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument("--into", type=Path, help="page with the comments to write between")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of all engines together")
-    options = parser.parse_args()
-    options.engines = options.engines or [engine for engine in ENGINES if runs_here(engine)]
-    return options
-
-
-def runs_here(engine: str) -> bool:
-    return grids.runs_here("cuda" if engine == "grid-cuda" else engine)
-
-
-def measure(
-    engines: list[str], case: grids.Case, adam: int, seconds: float
-) -> dict[str, list[float]]:
-    """Milliseconds of each engine's turns."""
-    steps = {engine: prepare(engine, case, adam) for engine in engines}
-    times: dict[str, list[float]] = {engine: [] for engine in engines}
-    began = time.monotonic()
-    for turn in range(10_000):
-        for engine, step in steps.items():
-            times[engine].append(turn_of(engine, step))
-        if turn >= grids.WARM_UP + grids.LEAST_TURNS and time.monotonic() - began > seconds:
-            break
-    return {engine: values[grids.WARM_UP :] for engine, values in times.items()}
-
-
-def turn_of(engine: str, step: Step) -> float:
-    """Milliseconds of one step."""
-    kernels.set_backend("torch" if engine in ("torch", "torch-cuda") else "auto")
-    torch.set_num_threads(kernels.threads())
-    on_gpu = grids.device_of(engine) == "cuda"
-    if on_gpu:
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    step()
-    if on_gpu:
-        torch.cuda.synchronize()
-    return 1e3 * (time.perf_counter() - began)
+    parser.set_defaults(dims=[2, 3], log2_points=[14, 18], interpolations=["linear"])
+    return parser.parse_args()
 
 
 def prepare(engine: str, case: grids.Case, adam: int) -> Step:
@@ -224,7 +174,6 @@ def row_of(
     engine: str, case: grids.Case, adam: int, values: list[float], *, origin: Origin
 ) -> StepRow:
     """The row of an engine."""
-    p20, median, p80 = (round(float(q), 4) for q in np.quantile(values, [0.2, 0.5, 0.8]))
     return StepRow(
         engine=engine,
         interpolation=case.interpolation,
@@ -232,9 +181,7 @@ def row_of(
         log2_points=case.log2_points,
         adam=adam,
         threads=kernels.threads(),
-        ms=median,
-        ms_p20=p20,
-        ms_p80=p80,
+        **grids.quantiles(values),
         date=now(),
         **origin._asdict(),
     )

@@ -23,18 +23,19 @@ def check_arrays(op: str, **arrays: Any) -> None:
         if not _is_float(array):
             raise ConfigError(f"{op}: {name} must be of floats, got {array.dtype}")
     if not isinstance(given[0], np.ndarray):
-        devices = [str(array.device) for array in given]
+        devices = [array.device for array in given]
         if any(device != devices[0] for device in devices):
-            places = " and ".join(devices)
+            places = " and ".join(map(str, devices))
             raise ConfigError(f"{op}: arrays must be on one device, got {places}")
 
 
 def check_alike(op: str, **arrays: Any) -> None:
     """As `check_arrays`, and all must be of one type."""
     check_arrays(op, **arrays)
-    types = [str(array.dtype) for array in arrays.values()]
+    types = [array.dtype for array in arrays.values()]
     if any(kind != types[0] for kind in types):
-        raise ConfigError(f"{op}: arrays must be of one type, got {' and '.join(types)}")
+        names = " and ".join(map(str, types))
+        raise ConfigError(f"{op}: arrays must be of one type, got {names}")
 
 
 def runs_natively(*arrays: Any) -> bool:
@@ -56,7 +57,7 @@ def plain(array: Any) -> Any:
 def aligned(tensor: Any) -> Any:
     """The tensor as `plain` gives it and, as a GPU wants rows, aligned to 16 bytes."""
     array = plain(tensor)
-    return array.clone() if array.device.type == "cuda" and array.data_ptr() % 16 else array
+    return array.clone() if array.is_cuda and array.data_ptr() % 16 else array
 
 
 def _is_float(array: Any) -> bool:

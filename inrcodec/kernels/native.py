@@ -67,7 +67,9 @@ def call_on_cpu(
 ) -> None:
     """Run the native function `name` on CPU arrays."""
     function = getattr(_module(), name)
-    function(*inputs, geometry.shape, out, direction, dispatch.threads())
+    way = None if direction is None else _on_cpu(direction)
+    arrays = map(_on_cpu, inputs)
+    function(*arrays, geometry.shape, _on_cpu(out), way, dispatch.threads())
 
 
 def call_on_gpu(
@@ -125,6 +127,11 @@ def _table_bytes(
     return torch.empty(n_bytes, dtype=torch.uint8, device=like.device)
 
 
+def _on_cpu(array: Array) -> NDArray[np.floating]:
+    """An array as native code takes it soonest; DLPack of a tensor takes longer."""
+    return array if isinstance(array, np.ndarray) else array.numpy()
+
+
 def _on_gpu(tensor: torch.Tensor) -> tuple[object, ...]:
     """A tensor as native code takes it there: DLPack would order streams for each."""
     is_plain = tensor.is_contiguous()
@@ -137,26 +144,31 @@ def _type_of(tensor: torch.Tensor) -> str:
 
 def mlp_forward(inputs: tuple[Array, Array], shape: Perceptron, out: Array) -> None:
     """Run a network, given x and the joined parameters."""
-    _module().mlp_forward(*inputs, _network(shape), out, dispatch.threads())
+    arrays = map(_on_cpu, inputs)
+    _module().mlp_forward(*arrays, _network(shape), _on_cpu(out), dispatch.threads())
 
 
 def mlp_gradients(
     inputs: tuple[Array, Array, Array], shape: Perceptron, out: tuple[Array, Array | None]
 ) -> None:
     """Gradients of the parameters, and of x unless that is None; from gradient, x, parameters."""
-    _module().mlp_gradients(*inputs, _network(shape), *out, dispatch.threads())
+    of_parameters, of_x = out
+    outputs = _on_cpu(of_parameters), None if of_x is None else _on_cpu(of_x)
+    arrays = map(_on_cpu, inputs)
+    _module().mlp_gradients(*arrays, _network(shape), *outputs, dispatch.threads())
 
 
 def mlp_descent(inputs: tuple[Array, Array, Array], shape: Perceptron, out: Array) -> float:
     """Sum of squares, and the gradient of their mean by the parameters; x, targets, parameters."""
-    squares: float = _module().mlp_descent(*inputs, _network(shape), out, dispatch.threads())
+    arrays = (*map(_on_cpu, inputs), _network(shape), _on_cpu(out))
+    squares: float = _module().mlp_descent(*arrays, dispatch.threads())
     return squares
 
 
 def grid_mlp_forward(inputs: tuple[Array, Array, Array], shape: GridPerceptron, out: Array) -> None:
     """Run a network of a grid's features; from coords, table, parameters."""
     shapes = shape.grid.shape, _network(shape.perceptron)
-    _module().grid_mlp_forward(*inputs, *shapes, out, dispatch.threads())
+    _module().grid_mlp_forward(*map(_on_cpu, inputs), *shapes, _on_cpu(out), dispatch.threads())
 
 
 def grid_mlp_descent(
@@ -167,7 +179,9 @@ def grid_mlp_descent(
     From coords, targets, table, parameters.
     """
     shapes = shape.grid.shape, _network(shape.perceptron)
-    squares: float = _module().grid_mlp_descent(*inputs, *shapes, out, dispatch.threads())
+    outputs = tuple(map(_on_cpu, out))
+    arrays = (*map(_on_cpu, inputs), *shapes, outputs)
+    squares: float = _module().grid_mlp_descent(*arrays, dispatch.threads())
     return squares
 
 
@@ -337,7 +351,7 @@ def queue_on_gpu(name: str, like: torch.Tensor, *arguments: object) -> None:
     """Queue the native function `name` on the current stream of the GPU of `like`."""
     import torch
 
-    stream = torch.cuda.current_stream(like.device).cuda_stream
+    stream = torch.cuda.current_stream(like.get_device()).cuda_stream
     getattr(_module(), f"{name}_cuda")(*arguments, stream)
 
 

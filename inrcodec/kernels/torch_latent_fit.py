@@ -1,8 +1,9 @@
 """The bits and the pixels of latents as a fit needs them: native where that is built.
 
-The native kernels are torch operators, as those of `torch_ops.py` are; a shape travels through the
-schema as its fields, the weights of a network as one vector. `torch_latent.py` is their meaning,
-and runs for every type but float32, and on GPUs for which native code was not built.
+The native kernels are torch operators, which profiles show by name; their calls take so long that
+the dispatcher does not count. A shape travels through the schema as its fields, the weights of a
+network as one vector. `torch_latent.py` is their meaning, and runs for every type but float32, and
+on GPUs for which native code was not built.
 """
 
 from __future__ import annotations

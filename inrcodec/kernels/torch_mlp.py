@@ -5,8 +5,7 @@ All parameters come as one vector, so that an operator takes the same two tensor
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import astuple
+from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -15,11 +14,12 @@ from torch import Tensor
 from inrcodec.kernels import dispatch, native, reference
 from inrcodec.kernels.arguments import aligned, plain, runs_natively
 from inrcodec.kernels.perceptron import Activation, GridPerceptron, Perceptron
+from inrcodec.kernels.torch_operators import Operator
 
 __all__ = ["floats_on_gpu", "grid_descent_on_gpu", "mlp"]
 
 _FIELDS: Final = "int[] sizes, bool has_bias, str activation"
-_library: Final = torch.library.Library("inrcodec", "FRAGMENT")  # type: ignore[no-untyped-call]
+_known_shape = lru_cache(maxsize=256)(Perceptron)
 
 
 def mlp(x: Tensor, runs: list[Tensor], shape: Perceptron) -> Tensor:
@@ -27,7 +27,8 @@ def mlp(x: Tensor, runs: list[Tensor], shape: Perceptron) -> Tensor:
 
     `runs`: the parameters, as `Perceptron.runs` gives them.
     """
-    values: Tensor = torch.ops.inrcodec.mlp(x, torch.cat(runs), *astuple(shape))
+    parameters = runs[0] if len(runs) == 1 else torch.cat(runs)
+    values: Tensor = _values(x, parameters, shape.sizes, shape.has_bias, shape.activation)
     return values
 
 
@@ -63,7 +64,7 @@ def _gradients(
 
 def floats_on_gpu(shape: Perceptron, x: Tensor, *others: Tensor) -> int:
     """Floats that native kernels on a GPU work with for these; 0: they do not run there."""
-    if x.device.type != "cuda" or dispatch.native() is None:
+    if not x.is_cuda or dispatch.native() is None:
         return 0
     if any(tensor.dtype != torch.float32 for tensor in (x, *others)):
         return 0
@@ -97,7 +98,7 @@ def _reference_gradients(
 
 
 def _shape(sizes: list[int], has_bias: bool, activation: Activation) -> Perceptron:
-    return Perceptron(tuple(sizes), has_bias, activation)
+    return _known_shape(tuple(sizes), has_bias, activation)
 
 
 # The shapes of the results, also for tensors without data.
@@ -128,24 +129,20 @@ def _backward(
     x, parameters = ctx.saved_tensors  # type: ignore[attr-defined]
     needs_x = ctx.needs_input_grad[0]  # type: ignore[attr-defined]
     fields = ctx.fields  # type: ignore[attr-defined]
-    of_x, of_parameters = torch.ops.inrcodec.mlp_gradients(
-        gradient, x, parameters, needs_x, *fields
-    )
+    of_x, of_parameters = _of_all(gradient, x, parameters, needs_x, *fields)
     return of_x if needs_x else None, of_parameters, *(None for _ in fields)
 
 
-def _define(schema: str, run: Callable[..., object], fake: Callable[..., object]) -> None:
-    name = schema.split("(")[0]
-    _library.define(schema)  # type: ignore[no-untyped-call]
-    _library.impl(name, run, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
-    torch.library.register_fake(f"inrcodec::{name}", fake, lib=_library)
-
-
-_define(f"mlp(Tensor x, Tensor parameters, {_FIELDS}) -> Tensor", _forward, _empty_values)
-_define(
+_values: Final = Operator(
+    f"mlp(Tensor x, Tensor parameters, {_FIELDS}) -> Tensor",
+    _forward,
+    fake=_empty_values,
+    keep=_remember,
+    back=_backward,
+)
+_of_all: Final = Operator(
     "mlp_gradients(Tensor gradient, Tensor x, Tensor parameters, bool needs_x, "
     f"{_FIELDS}) -> (Tensor, Tensor)",
     _gradients,
-    _empty_gradients,
+    fake=_empty_gradients,
 )
-torch.library.register_autograd("inrcodec::mlp", _backward, setup_context=_remember, lib=_library)

@@ -1,4 +1,4 @@
-"""The kernels as torch operators: schema, fake shape and gradient of each, declared once.
+"""The kernels of grids as torch operators, with their gradients.
 
 Imported only when a torch tensor comes in. An operator runs native code where that is built and
 takes the tensors (float32, on a CUDA device with tables and features of 16 bits too, whose sums are
@@ -19,11 +19,11 @@ from torch import Tensor
 from inrcodec.kernels import dispatch, native, reference, torch_tcnn
 from inrcodec.kernels.arguments import aligned
 from inrcodec.kernels.geometry import GridGeometry
+from inrcodec.kernels.torch_operators import Operator
 
 __all__ = ["grid_encode", "table_gradient"]
 
 _ON_GPU: Final = (torch.float32, torch.float16, torch.bfloat16)
-_library: Final = torch.library.Library("inrcodec", "DEF")  # type: ignore[no-untyped-call]
 
 
 def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor:
@@ -33,14 +33,13 @@ def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor
     """
     if torch_tcnn.runs(coords):
         return torch_tcnn.grid_encode(coords, table, geometry)
-    features: Tensor = torch.ops.inrcodec.grid_encode(coords, table, None, geometry.numbers)
+    features: Tensor = _features(coords, table, None, geometry.numbers)
     return features
 
 
 def table_gradient(gradient: Tensor, coords: Tensor, geometry: GridGeometry) -> Tensor:
     """The gradient [n_entries, n_features] of the table, given that of the features."""
-    of_gradient = torch.ops.inrcodec.grid_encode_table_gradient
-    of_table: Tensor = of_gradient(gradient, coords, None, geometry.numbers)
+    of_table: Tensor = _of_table(gradient, coords, None, geometry.numbers)
     return of_table
 
 
@@ -91,9 +90,9 @@ def _is_native(values: Tensor, *points: Tensor | None) -> bool:
     module = dispatch.native()
     if module is None or any(x is not None and x.dtype != torch.float32 for x in points):
         return False
-    if values.device.type == "cuda" and module.cuda_runtime is not None:
+    if values.is_cuda and module.cuda_runtime is not None:
         return values.dtype in _ON_GPU
-    return values.device.type == "cpu" and values.dtype == torch.float32
+    return values.is_cpu and values.dtype == torch.float32
 
 
 def _run_native(
@@ -106,7 +105,7 @@ def _run_native(
 ) -> Tensor:
     arrays = tuple(aligned(tensor) for tensor in inputs)
     way = None if direction is None else aligned(direction)
-    if out.device.type == "cpu":
+    if out.is_cpu:
         native.call_on_cpu(name, arrays, geometry, out, direction=way)
     elif name == "grid_encode_table_gradient":
         is_whole = torch.are_deterministic_algorithms_enabled()
@@ -162,29 +161,29 @@ def _remember(ctx: _Context, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _forward_back(ctx: _Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
     coords, table, direction = ctx.saved_tensors
     needs_coords, needs_table, needs_direction, *_ = ctx.needs_input_grad
-    rest, ops = (direction, ctx.grid), torch.ops.inrcodec
+    rest = direction, ctx.grid
     of_coords = of_table = of_direction = None
     if needs_coords:
-        of_coords = ops.grid_encode_coords_gradient(gradient, coords, table, *rest)
+        of_coords = _of_coords(gradient, coords, table, *rest)
     if needs_table:
-        of_table = ops.grid_encode_table_gradient(gradient, coords, *rest)
+        of_table = _of_table(gradient, coords, *rest)
     if needs_direction:
-        of_direction = ops.grid_encode_coords_gradient(gradient, coords, table, None, ctx.grid)
+        of_direction = _of_coords(gradient, coords, table, None, ctx.grid)
     return of_coords, of_table, of_direction, None
 
 
 def _table_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | None, ...]:
     gradient, coords, direction = ctx.saved_tensors
     needs_gradient, needs_coords, needs_direction, *_ = ctx.needs_input_grad
-    rest, ops = (direction, ctx.grid), torch.ops.inrcodec
+    rest = direction, ctx.grid
     of_gradient = of_coords = of_direction = None
     if needs_gradient:
-        of_gradient = ops.grid_encode(coords, cotangent, *rest)
+        of_gradient = _features(coords, cotangent, *rest)
     if needs_coords:
-        of_coords = ops.grid_encode_coords_gradient(gradient, coords, cotangent, *rest)
+        of_coords = _of_coords(gradient, coords, cotangent, *rest)
     if needs_direction:
         inputs = gradient, coords, cotangent, None
-        of_direction = ops.grid_encode_coords_gradient(*inputs, ctx.grid)
+        of_direction = _of_coords(*inputs, ctx.grid)
     return of_gradient, of_coords, of_direction, None
 
 
@@ -194,40 +193,35 @@ def _coords_gradient_back(ctx: _Context, cotangent: Tensor) -> tuple[Tensor | No
         message = "second derivatives of a grid by its coordinates have no derivatives here"
         raise NotImplementedError(message)
     needs_gradient, needs_coords, needs_table, *_ = ctx.needs_input_grad
-    rest, ops = (cotangent, ctx.grid), torch.ops.inrcodec
+    rest = cotangent, ctx.grid
     of_gradient = of_coords = of_table = None
     if needs_gradient:
-        of_gradient = ops.grid_encode(coords, table, *rest)
+        of_gradient = _features(coords, table, *rest)
     if needs_coords:
-        of_coords = ops.grid_encode_coords_gradient(gradient, coords, table, *rest)
+        of_coords = _of_coords(gradient, coords, table, *rest)
     if needs_table:
-        of_table = ops.grid_encode_table_gradient(gradient, coords, *rest)
+        of_table = _of_table(gradient, coords, *rest)
     return of_gradient, of_coords, of_table, None, None
 
 
 def _define(
     name: str, tensors: str, run: Callable[..., Tensor], *, fake: Callable[..., Tensor], back: Any
-) -> None:
+) -> Operator:
     schema = f"{name}({tensors}, Tensor? direction, int[] grid) -> Tensor"
-    _library.define(schema)  # type: ignore[no-untyped-call]
-    _library.impl(name, run, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
-    torch.library.register_fake(f"inrcodec::{name}", fake, lib=_library)
-    torch.library.register_autograd(
-        f"inrcodec::{name}", back, setup_context=_remember, lib=_library
-    )
+    return Operator(schema, run, fake=fake, keep=_remember, back=back)
 
 
-_define(
+_features: Final = _define(
     "grid_encode", "Tensor coords, Tensor table", _forward, fake=_empty_features, back=_forward_back
 )
-_define(
+_of_table: Final = _define(
     "grid_encode_table_gradient",
     "Tensor gradient, Tensor coords",
     _table_gradient,
     fake=_empty_table,
     back=_table_gradient_back,
 )
-_define(
+_of_coords: Final = _define(
     "grid_encode_coords_gradient",
     "Tensor gradient, Tensor coords, Tensor table",
     _coords_gradient,

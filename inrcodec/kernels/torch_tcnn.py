@@ -50,7 +50,7 @@ class Encodings(NamedTuple):
 
 def runs(coords: Tensor) -> bool:
     """Whether grids at these coordinates are for tiny-cuda-nn."""
-    return coords.device.type == "cuda" and dispatch.backend() == "tcnn"
+    return coords.is_cuda and dispatch.backend() == "tcnn"
 
 
 def grid_encode(coords: Tensor, table: Tensor, geometry: GridGeometry) -> Tensor:

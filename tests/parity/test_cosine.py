@@ -194,26 +194,12 @@ def outcome(shape: CoefficientShape, data: bytes) -> tuple[bytes, bytes] | str:
     return splits.tobytes(), values.tobytes()
 
 
-def damaged(data: bytes, rng: np.random.Generator) -> bytes:
-    """Some bytes changed, cut off, put in or added."""
-    at, kind = int(rng.integers(len(data) + 1)), rng.integers(6)
-    if kind == 0:
-        return data[: at // 4 * 4]
-    if kind == 1:
-        return data + bytes(4 * int(rng.integers(1, 4)))
-    if kind == 2:
-        return data[:at] + b"\xff" * int(rng.integers(1, 12)) + data[at:]
-    changed = bytearray(data)
-    last = kind == 3  # the words of the end alone
-    for place in rng.integers(max(0, len(data) - 8) if last else 0, len(data), rng.integers(1, 4)):
-        changed[place] ^= 1 << int(rng.integers(8))
-    return bytes(changed)
-
-
 @pytest.mark.parametrize("loudness", [2.0, 30.0])
 @pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
 @pytest.mark.usefixtures("native")
-def test_damaged_words_have_the_same_outcome(shape: CoefficientShape, loudness: float) -> None:
+def test_damaged_words_have_the_same_outcome(
+    damaged: Callable[..., bytes], shape: CoefficientShape, loudness: float
+) -> None:
     case = case_of(shape, like_sound(shape, loudness=loudness))
     rng, refused = np.random.default_rng(6), 0
     for _ in range(40):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -185,26 +185,10 @@ def outcome(case: Case, data: bytes) -> list[NDArray[np.int32]] | str:
         return str(error)
 
 
-def damaged(data: bytes, rng: np.random.Generator) -> bytes:
-    """Some bytes changed, cut off, put in or added."""
-    at, kind = int(rng.integers(len(data) + 1)), rng.integers(6)
-    if kind == 0:
-        return data[: at // 4 * 4]
-    if kind == 1:
-        return data + bytes(4 * int(rng.integers(1, 4)))
-    if kind == 2:
-        return data[:at] + b"\xff" * int(rng.integers(1, 12)) + data[at:]
-    changed = bytearray(data)
-    last = kind == 3  # the words of the end alone
-    for place in rng.integers(max(0, len(data) - 8) if last else 0, len(data), rng.integers(1, 4)):
-        changed[place] ^= 1 << int(rng.integers(8))
-    return bytes(changed)
-
-
 @pytest.mark.parametrize("largest", [1, 4, 300])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (24, 17)])
 def test_damaged_words_have_the_same_outcome(
-    native: ModuleType, height: int, width: int, largest: int
+    native: ModuleType, damaged: Callable[..., bytes], height: int, width: int, largest: int
 ) -> None:
     case = case_of(LatentShape(height, width, 1, 0, 3, 0), largest=largest)
     rng, refused = np.random.default_rng(6), 0

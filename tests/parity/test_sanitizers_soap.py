@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import platform
 import struct
-import subprocess
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,15 +16,6 @@ REFUSED = 3
 INSTRUCTION_SETS = 3 if platform.machine() in ("x86_64", "AMD64") else 1
 SOAP = Soap(((9, 7), (5,), (2, 3, 3, 3), (0, 4), (258, 2)), (0.5, 0.0, 0.25, 0.0, 0.0))
 Floats = NDArray[np.float32]
-
-
-def outcome(driver: Path, data: bytes, result: Path | None = None) -> tuple[int, str]:
-    """Exit code and stderr of the driver on a file with these bytes."""
-    file = driver.parent / "call"
-    file.write_bytes(data)
-    command = [driver, file] if result is None else [driver, file, result]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stderr
 
 
 def soap_bytes(
@@ -51,15 +41,15 @@ def case(count: int) -> tuple[Floats, Floats, Floats]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 11])
-def test_valid_steps_run_clean_and_right(driver: Path, count: int) -> None:
+def test_valid_steps_run_clean_and_right(driver: Any, count: int) -> None:
     arrays = case(count)
     parameters, state = arrays[0].copy(), arrays[2].copy()
     reference_soap.soap_step(parameters, arrays[1], state, SOAP, rate=0.125, count=count)
     expected = np.concatenate([[1.0], parameters, state])
-    result = driver.parent / "result"
+    result = driver.folder / "result"
     for instruction_set in range(INSTRUCTION_SETS):
         data = soap_bytes(arrays, count, instruction_set=instruction_set)
-        code, message = outcome(driver, data, result)
+        code, message = driver.outcome(data, result)
         if code == REFUSED and "instruction set must exist" in message:
             continue  # this machine lacks it
         assert (code, message) == (0, "")
@@ -69,30 +59,28 @@ def test_valid_steps_run_clean_and_right(driver: Path, count: int) -> None:
 
 @pytest.mark.parametrize("team", [1, 2, 5])
 @pytest.mark.parametrize("count", [1, 2, 11])
-def test_a_team_of_threads_changes_no_bit(driver: Path, count: int, team: int) -> None:
-    arrays, result = case(count), driver.parent / "result"
-    assert outcome(driver, soap_bytes(arrays, count), result) == (0, "")
+def test_a_team_of_threads_changes_no_bit(driver: Any, count: int, team: int) -> None:
+    arrays, result = case(count), driver.folder / "result"
+    assert driver.outcome(soap_bytes(arrays, count), result) == (0, "")
     alone = result.read_bytes()
-    assert outcome(driver, soap_bytes(arrays, count, team=team), result) == (0, "")
+    assert driver.outcome(soap_bytes(arrays, count, team=team), result) == (0, "")
     assert result.read_bytes() == alone
 
 
 @pytest.mark.parametrize("team", [0, 3])
-def test_gradients_that_are_not_finite_run_clean_and_change_nothing(
-    driver: Path, team: int
-) -> None:
-    arrays, result = case(11), driver.parent / "result"
+def test_gradients_that_are_not_finite_run_clean_and_change_nothing(driver: Any, team: int) -> None:
+    arrays, result = case(11), driver.folder / "result"
     arrays[1][-1] = np.nan
-    assert outcome(driver, soap_bytes(arrays, 11, team=team), result) == (0, "")
+    assert driver.outcome(soap_bytes(arrays, 11, team=team), result) == (0, "")
     got = np.frombuffer(result.read_bytes(), "<f4")
     np.testing.assert_array_equal(got, np.concatenate([[0.0], arrays[0], arrays[2]]))
 
 
 @pytest.mark.parametrize("value", [1e30, np.inf, np.nan])
-def test_states_that_are_not_finite_run_clean(driver: Path, value: float) -> None:
+def test_states_that_are_not_finite_run_clean(driver: Any, value: float) -> None:
     arrays = case(11)
     arrays[2][::5] = value
-    assert outcome(driver, soap_bytes(arrays, 11)) == (0, "")
+    assert driver.outcome(soap_bytes(arrays, 11)) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -112,10 +100,10 @@ def test_states_that_are_not_finite_run_clean(driver: Path, value: float) -> Non
         (81, struct.pack("<I", 0)),  # count
     ],
 )
-def test_hostile_steps_are_refused(driver: Path, at: int, patch: bytes) -> None:
+def test_hostile_steps_are_refused(driver: Any, at: int, patch: bytes) -> None:
     data = soap_bytes(case(2), 2)
     for hostile in (data[:at] + patch + data[at + len(patch) :], data[:-1]):
-        code, message = outcome(driver, hostile)
+        code, message = driver.outcome(hostile)
         assert code == REFUSED, message
         assert message.count("\n") == 1
         assert ", got " in message or " must " in message

@@ -15,6 +15,7 @@ for extra in ("matplotlib", "scipy"):
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(ROOT / "scripts"))
 try:
+    import bench_calls
     import bench_fits
     import bench_kernels
     import bench_steps
@@ -177,3 +178,23 @@ def test_steps_are_measured_once_and_stand_in_a_table(
     table = page.read_text().splitlines()
     assert [line.split(" | ")[3] for line in table if line.startswith("| linear")] == ["no", "yes"]
     assert f"{float(measured[0]['ms']):.2f} | {float(measured[1]['ms']):.2f} |" in table[5]
+
+
+@pytest.mark.usefixtures("native", "_threads_are_put_back")
+def test_calls_are_measured_once_for_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, page = tmp_path / "calls.csv", tmp_path / "page.md"
+    page.write_text("<!-- calls -->\n<!-- /calls -->\n")
+    words = ["--rows", str(path), "--seconds", "0", "--into", str(page)]
+    monkeypatch.setattr(sys, "argv", ["bench_calls.py", *words])
+    bench_calls.main()
+    measured = rows.read_rows(path)
+    assert len(measured) % (5 * len(bench_calls.PASSES)) == 0
+    assert all(0 < float(row["us_p20"]) <= float(row["us"]) for row in measured)
+    bench_calls.main()
+    assert rows.read_rows(path) == measured
+    lines = list(bench_calls.table([{**row, "commit": name} for name in "ab" for row in measured]))
+    assert lines[1] == "| call | pass | a | b |"
+    us = f"{float(measured[0]['us']):.1f}"
+    assert f"| grid | forward | {us} | {us} |" in lines

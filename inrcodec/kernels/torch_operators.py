@@ -1,0 +1,86 @@
+"""How a kernel becomes an operator of torch: schema, fake shape and gradient, declared once.
+
+An operator's way through torch's dispatcher and back to Python, once for its gradient and once for
+its value, takes longer than a small kernel. Where torch computes at once, a call therefore goes
+straight to the kernel, and what autograd records is an `autograd.Function` of the same gradient.
+The operator itself is for whatever has to see it whole: `torch.compile` and export, modes such as
+that of fake tensors, transforms of functions, and tensors that are more than numbers in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+__all__ = ["Operator"]
+
+_library: Final = torch.library.Library("inrcodec", "FRAGMENT")  # type: ignore[no-untyped-call]
+_PLAIN: Final = (Tensor, torch.nn.Parameter)
+
+
+class Operator:
+    """The operator of a `schema`, as torch writes them: `name(arguments) -> results`.
+
+    `run` computes it, and `fake` gives results of the right shapes, also for tensors without data.
+    If it has a gradient, `keep` gets the context, the inputs and the output on the way there, and
+    `back` gives the gradients of all inputs, from the context and those of the output.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        run: Callable[..., Any],
+        *,
+        fake: Callable[..., Any],
+        keep: Callable[[Any, tuple[Any, ...], Any], None] | None = None,
+        back: Callable[..., Any] | None = None,
+    ) -> None:
+        name = schema.partition("(")[0]
+        _library.define(schema)  # type: ignore[no-untyped-call]
+        _library.impl(name, run, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+        torch.library.register_fake(f"inrcodec::{name}", fake, lib=_library)
+        self._run = run
+        self._whole = self._recorded = getattr(torch.ops.inrcodec, name).default
+        if keep is not None and back is not None:
+            torch.library.register_autograd(
+                f"inrcodec::{name}", back, setup_context=keep, lib=_library
+            )
+            self._recorded = _function(name, run, keep=keep, back=back).apply
+
+    def __call__(self, *inputs: Any) -> Any:
+        """The results, recorded by autograd where it records."""
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        if _has_to_be_seen(tensors):
+            return self._whole(*inputs)
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            return self._recorded(*inputs)
+        return self._run(*inputs)
+
+
+def _function(
+    name: str, run: Callable[..., Any], *, keep: Callable[..., None], back: Callable[..., Any]
+) -> Any:
+    """What autograd records of a call: the same as of the operator."""
+
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = run(*inputs)
+        keep(ctx, inputs, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(back)}
+    return type(name, (torch.autograd.Function,), members)
+
+
+def _has_to_be_seen(tensors: list[Tensor]) -> bool:
+    """Whether more than numbers is asked of a call on these, so that torch has to know of it."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0  # modes
+        or torch._C._are_functorch_transforms_active()
+        or not all(
+            type(x) in _PLAIN and (x.is_cpu or x.is_cuda) and not x.is_neg() for x in tensors
+        )
+    )
