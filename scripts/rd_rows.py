@@ -54,6 +54,13 @@ class SoundRow(Row):
     pesq_wb: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CutRow(SoundRow):
+    """A measurement of a sound whose fit has a number of iterations."""
+
+    budget_iterations: int
+
+
 class Job(NamedTuple):
     """What a row is of. The budget of a baseline is 0, as is what is not limited."""
 

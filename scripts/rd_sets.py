@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from rd_models import NETWORKS
 from inrcodec import media
 from inrcodec.signal import Metadata, Signal
 
+CUT_SECONDS = 3
 FILM_FRAMES, FILM_WIDTH, FILM_HEIGHT = 32, 640, 360
 
 
@@ -22,8 +23,8 @@ class Set:
     """Files by the names that stand in rows, and what is asked for by default.
 
     `rates` are values of `measure`, `seconds` and `iterations` the budget of an encode (0: not
-    limited), `settings` the values of the one option of the `baseline`, if there is one. `speech`:
-    files that are measured as such; None: sounds are not measured so.
+    limited), `baselines` other codecs, each with the values of its one option. `speech`: files that
+    are measured as such; None: sounds are not measured so.
     """
 
     read: Callable[[Path, str], Signal]
@@ -33,8 +34,7 @@ class Set:
     seconds: float = 0.0
     iterations: int = 0
     models: tuple[str, ...] = tuple(NETWORKS)
-    baseline: str = ""
-    settings: tuple[str, ...] = ()
+    baselines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     decodes: int
     speech: tuple[str, ...] | None = None
 
@@ -66,6 +66,18 @@ def read_sound(data: Path, name: str) -> Signal:
     return media.read(next((path for path in paths if path.exists()), paths[0]))
 
 
+def read_cut(data: Path, name: str) -> Signal:
+    """The first three seconds of a sound, of which papers on functions of sounds make theirs."""
+    sound = read_sound(data, name)
+    rate = sound.spec.sample_rate
+    return Signal.audio(sound.samples[: CUT_SECONDS * rate].copy(), rate)
+
+
+def at_kbps(*rates: float) -> tuple[str, ...]:
+    """The settings of a codec that is told a bit rate."""
+    return tuple(f"{rate:g} kbps" for rate in rates)
+
+
 def read_film(data: Path, name: str) -> Signal:
     """The first 32 frames of NAME in `bunny_640x360_32`, scaled to 640x360 by Lanczos."""
     if name != FILM:
@@ -89,8 +101,7 @@ SETS = {
         measure="bpp",
         rates=(0.16, 0.3, 0.6),
         seconds=40.0,
-        baseline="jpeg",
-        settings=("q5", "q10", "q20", "q30", "q50", "q70"),
+        baselines={"jpeg": ("q5", "q10", "q20", "q30", "q50", "q70")},
         decodes=3,
     ),
     "sounds": Set(
@@ -99,8 +110,7 @@ SETS = {
         measure="kbps",
         rates=(16.0, 32.0, 64.0),
         seconds=30.0,
-        baseline="mp3",
-        settings=tuple(f"{kbps} kbps" for kbps in (16, 24, 32, 48, 64, 96, 128)),
+        baselines={"mp3": at_kbps(16, 24, 32, 48, 64, 96, 128)},
         decodes=3,
     ),
     "audio": Set(
@@ -122,14 +132,29 @@ SETS = {
         decodes=3,
         speech=("1688-142285-0000", "2033-164914-0006", "gt_counting", "speech-male"),
     ),
+    "cuts": Set(
+        read=read_cut,
+        files=("1688-142285-0000", "2033-164914-0006", "recombiner-example", "gt_bach"),
+        measure="kbps",
+        rates=(16.0, 8.0, 32.0),
+        iterations=4000,
+        models=("cosine", "siren", "spder", "hashgrid"),
+        baselines={
+            "mp3": at_kbps(8, 16, 24, 32, 40, 48, 64, 96, 128),
+            "aac": at_kbps(8, 12, 16, 24, 32, 40, 48, 64),
+            "opus": at_kbps(6, 8, 12, 16, 24, 32, 40, 48, 64, 96),
+            "vorbis": ("q0", "q0.1", "q0.2", "q0.3", "q0.5", "q0.7", "q0.9"),
+        },
+        decodes=3,
+        speech=("1688-142285-0000", "2033-164914-0006", "recombiner-example"),
+    ),
     "films": Set(
         read=read_film,
         files=(FILM,),
         measure="bpp",
         rates=(0.1, 0.2, 0.45),
         seconds=100.0,
-        baseline="x264",
-        settings=tuple(f"crf{crf}" for crf in (45, 40, 35, 30, 25, 20, 15, 10)),
+        baselines={"x264": tuple(f"crf{crf}" for crf in (45, 40, 35, 30, 25, 20, 15, 10))},
         decodes=1,
     ),
     "kodak": Set(

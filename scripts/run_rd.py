@@ -8,14 +8,15 @@ DATA is a folder with kodak/kodimNN.png, photo/NAME.png, audio/NAME.wav and vide
 exists is skipped, so a run can be broken off and taken up again; the rows of the first rate come
 first, after those of the baselines. Bytes are the length of the file; quality is that of the
 decoded file. Films count the mean PSNR of their frames, sounds their PSNR with a peak of 2, as
-papers on such functions do, and their SNR. `rd_baselines.py` says how JPEG, MP3 and x264 are
-measured.
+papers on such functions do, and their SNR. `rd_baselines.py` says how other codecs are measured.
 
-The sets kodak and photos are asked for lambdas. They have a budget of iterations, and of seconds
-too if that is given; with --crop they are cut to the middle of each image. Their rows have more
-columns: `j` is MSE + lambda x bpp, of samples in [0, 1]; `network_bytes` are those of the tiles
-that are no words of latents, which are `latent_bytes`. Those of the set audio have SI-SDR too, and
-ESTOI and PESQ of speech (the extra speech).
+The sets kodak, photos and cuts have a budget of iterations, and of seconds too if that is given.
+Kodak and photos are asked for lambdas; with --crop they are cut to the middle of each image. Their
+rows have more columns: `j` is MSE + lambda x bpp, of samples in [0, 1]; `network_bytes` are those
+of the tiles that are no words of latents, which are `latent_bytes`. Rows of the sets audio and cuts
+have SI-SDR too, and ESTOI and PESQ of speech (the extra speech). Cuts are the first three seconds
+of sounds; audio/recombiner-example.wav is examples/ground_truth.wav of GitHub
+cambridge-mlg/RECOMBINER.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import NamedTuple
 import rd_baselines
 from latent_bytes import LatentBytes
 from rd_models import MODELS
-from rd_rows import Job, LambdaRow, Row, SoundRow, job_of
+from rd_rows import CutRow, Job, LambdaRow, Row, SoundRow, job_of
 from rd_sets import SETS, Set, centre
 from rows import Origin, append, now, read_rows, use_threads
 
@@ -103,25 +104,26 @@ def parse_arguments() -> argparse.Namespace:
     options = parser.parse_args()
     chosen = SETS[options.set]
     options.files = [Path(name).stem for name in options.files or chosen.files]
-    options.models = options.models or [name for name in (chosen.baseline, *chosen.models) if name]
+    options.models = options.models or [*chosen.baselines, *chosen.models]
     options.rates = options.rates or chosen.rates
     options.seconds = chosen.seconds if options.seconds is None else options.seconds
-    strange = {name for name in options.models if name not in MODELS} - {chosen.baseline}
+    strange = {name for name in options.models if name not in MODELS} - {*chosen.baselines}
     if strange:
         parser.error(f"{', '.join(strange)} is not for {options.set}")
-    if chosen.measure == "lambda":
-        if options.iterations is None:
-            options.iterations = chosen.iterations
-    elif options.iterations or options.crop:
-        parser.error(f"--iterations and --crop are not for {options.set}")
+    if options.iterations and not chosen.iterations:
+        parser.error(f"--iterations is not for {options.set}")
+    if options.crop and chosen.measure != "lambda":
+        parser.error(f"--crop is not for {options.set}")
+    if options.iterations is None:
+        options.iterations = chosen.iterations
     return options
 
 
 def jobs(chosen: Set, options: argparse.Namespace) -> Iterator[Job]:
-    """The rows in their order: all that the baseline gives, then rate by rate."""
-    if chosen.baseline in options.models:
-        for file in options.files:
-            yield from (Job(file, chosen.baseline, one, 0.0) for one in chosen.settings)
+    """The rows in their order: all that the baselines give, then rate by rate."""
+    for baseline, settings in chosen.baselines.items():
+        for file in options.files if baseline in options.models else ():
+            yield from (Job(file, baseline, one, 0.0) for one in settings)
     models = [model for model in options.models if model in MODELS]
     budgets = options.seconds, options.iterations or 0, options.crop
     for rate in options.rates:
@@ -165,6 +167,8 @@ def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> tuple[Row,
         row = at_lambda(row, job, coded.data, metrics.mse(signal, decoded, unit=255.0))
     if chosen.speech is not None:
         row = of_speech(row, signal, decoded, is_speech=job.file in chosen.speech)
+        if chosen.iterations:
+            row = CutRow(**asdict(row), budget_iterations=job.budget_iterations)
     return row, coded.data
 
 

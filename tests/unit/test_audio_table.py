@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytest.importorskip("matplotlib")
+for extra in ("av", "matplotlib", "soundfile"):
+    pytest.importorskip(extra)
 sys.path.insert(0, str(ROOT / "scripts"))
 try:
     import audio_table
+    import cuts_table
     import rd_sets
     from audio_table import Point
 finally:
@@ -76,3 +78,42 @@ def test_the_set_of_sounds_names_its_speech() -> None:
     chosen = rd_sets.SETS["audio"]
     assert chosen.speech is not None
     assert set(chosen.speech) < set(chosen.files)
+
+
+# --- cuts ----------------------------------------------------------------------------------------
+
+
+def cut_row(clip: str, model: str, kbps: float, snr_db: float) -> dict[str, str]:
+    values = {"kbps": kbps, "snr_db": snr_db, "psnr_db": snr_db + 20.0, "encode_s": 2.0}
+    return {"file": clip, "model": model, **{name: str(value) for name, value in values.items()}}
+
+
+CUTS = [
+    cut_row(cuts_table.THEIR_CLIP, "cosine", 7.9, 20.0),
+    cut_row(cuts_table.THEIR_CLIP, "cosine", 31.6, 40.0),
+    cut_row(cuts_table.THEIR_CLIP, "mp3", 16.0, 10.0),
+    cut_row("1688-142285-0000", "cosine", 4.0, 20.0),
+]
+
+
+def test_rates_that_a_codec_does_not_reach_are_left_out() -> None:
+    lines = list(cuts_table.rate_table(CUTS))
+    assert lines[0].startswith("| SNR in dB at 8, 16, 32 kbps | recombiner-example | 1688")
+    assert lines[2] == "| cosine | 20.2, 30.2, 40.0 | -, -, - | 2.0 |"
+    assert lines[3] == "| mp3 | -, 10.0, - | -, -, - | 2.0 |"
+
+
+def test_published_points_stand_beside_ours_at_their_psnr() -> None:
+    fields = {"set": "cuts", "codec": "RECOMBINER", "kbps": "15.8", "psnr_db": "40.0"}
+    other = {"set": "sounds", "codec": "COIN++", "kbps": "15.8", "psnr_db": "40.0"}
+    image = {"set": "images", "codec": "COIN++", "kbps": "", "psnr_db": "30.0"}
+    lines = list(cuts_table.published_table(CUTS, [fields, other, image]))
+    assert lines[2] == "| RECOMBINER | 15.8 | 40.00 | 7.90 | - | - | - | - | -50 % |"
+    assert lines[3] == "| COIN++ | 15.8 | 40.00 | - | - | - | - | - |  |"
+    assert len(lines) == 5
+
+
+def test_the_mean_of_rates_is_geometric() -> None:
+    curves = {("a", "x"): [Point(4.0, 20.0)], ("b", "x"): [Point(16.0, 20.0)]}
+    assert cuts_table.mean_kbps(curves, ("a", "b"), "x", 20.0) == pytest.approx(8.0)
+    assert cuts_table.mean_kbps(curves, ("a", "c"), "x", 20.0) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inrcodec import media, metrics
 from inrcodec.kernels import LatentShape
 from inrcodec.representations.latentgrid.context import encode_latents
 from inrcodec.representations.latentgrid.fixed import fixed_weights
@@ -17,7 +18,7 @@ from inrcodec.representations.latentgrid.tiling import Tiling
 from inrcodec.signal import Signal
 
 ROOT = Path(__file__).parents[2]
-for extra in ("av", "matplotlib", "scipy", "torch"):
+for extra in ("av", "matplotlib", "scipy", "soundfile", "torch"):
     pytest.importorskip(extra)
 sys.path.insert(0, str(ROOT / "scripts"))
 try:
@@ -26,6 +27,7 @@ try:
     import latent_curves
     import latent_tables
     import measure_seams
+    import rd_baselines
     import rd_rows
     import rd_sets
     import rows
@@ -215,3 +217,43 @@ def test_bytes_of_networks_and_latents_are_the_whole_tile() -> None:
     words, _ = encode_latents(grids, shape, fixed_weights(shape, symbols, tile.step_indices))
     assert len(words) > 0
     assert LatentTile.byte_counts(payload, shape) == (len(payload) - len(words), len(words))
+
+
+# --- sounds --------------------------------------------------------------------------------------
+
+
+def noise(n: int) -> np.ndarray:
+    """A sound below half of its highest frequency, [n, 1]."""
+    random = np.random.default_rng(0)
+    return rd_baselines.resampled(random.normal(size=(n // 2, 1)), n)
+
+
+@pytest.mark.parametrize("delay", [0.0, 37.0, 12.5, -3.0])
+def test_a_sound_that_comes_late_is_brought_back(delay: float) -> None:
+    sound = np.pad(noise(800), ((100, 100), (0, 0)))
+    late = rd_baselines.advanced(sound, -delay, len(sound) + 100)
+    assert rd_baselines.delay_of(late, sound) == delay
+    again = rd_baselines.advanced(late, delay, len(sound))
+    assert np.abs(again - sound)[100:-100].max() < 1e-2 * np.abs(sound).max()
+
+
+@pytest.mark.parametrize("setting", ["mp3 32 kbps", "aac 32 kbps", "opus 32 kbps", "vorbis q0.5"])
+def test_what_a_codec_makes_of_a_sound_is_in_time_and_near(setting: str) -> None:
+    t = np.arange(16000) / 16000
+    tone = 1e4 * np.sin(2e3 * t + 90.0 * np.sin(9.0 * t))
+    sound = Signal.audio(np.rint(tone).astype(np.int16), 16000)
+    codec, how = setting.split(" ", 1)
+    coded = rd_baselines.encode(codec, sound, how)
+    decoded = coded.decode()
+    assert decoded.spec == sound.spec
+    assert metrics.snr_db(sound, decoded) > 15.0
+    assert 0 < coded.n_bytes < 12000
+
+
+def test_cuts_are_the_first_three_seconds(tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    samples = np.arange(5 * 8000, dtype=np.int16)
+    media.write(Signal.audio(samples, 8000), tmp_path / "audio" / "some.wav")
+    cut = rd_sets.SETS["cuts"].read(tmp_path, "some")
+    assert np.array_equal(cut.samples[:, 0], samples[:24000])
+    assert cut.seconds == 3.0
