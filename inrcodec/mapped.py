@@ -10,10 +10,12 @@ import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from inrcodec.errors import SignalError
 
 __all__ = ["Mapped", "gathered", "let_go", "map_file", "runs"]
 
@@ -51,7 +53,8 @@ def map_file(path: Path) -> Mapped:
 def gathered(blocks: Iterable[NDArray[np.generic]]) -> NDArray[np.generic]:
     """Blocks [n, ...], one at least, one after another, as one array.
 
-    If they are many, it lies in a temporary file that goes with the last reference to it.
+    If they are many, it lies in a temporary file that goes with the last reference to it. Raises
+    SignalError if there is no room for that.
     """
     known: list[NDArray[np.generic]] = []
     n_bytes = 0
@@ -71,11 +74,18 @@ def _in_file(
     with tempfile.TemporaryFile(prefix="inrcodec-") as file:
         for blocks in (known, rest):
             for block in blocks:
-                file.write(np.ascontiguousarray(block, first.dtype).data)
+                _append(file, np.ascontiguousarray(block, first.dtype))
             known.clear()
-        file.flush()
         data = Mapped(file.fileno(), 0, access=mmap.ACCESS_WRITE)
     return np.frombuffer(data, first.dtype).reshape(-1, *first.shape[1:])
+
+
+def _append(file: IO[bytes], block: NDArray[np.generic]) -> None:
+    try:
+        file.write(block.data)
+        file.flush()
+    except OSError as error:
+        raise SignalError(f"no temporary file for a long sound: {error.strerror}") from None
 
 
 def runs(samples: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
