@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from inrcodec.representations.base import Tune
+
 Options = Mapping[str, object]
 
 NETWORKS: Mapping[str, tuple[str, Options]] = {
@@ -27,9 +29,13 @@ ABLATIONS: Mapping[str, tuple[str, Options]] = {
 }
 """`latentgrid` without one of its parts, or in another size; measured only if named."""
 
+TUNES: Mapping[str, Tune] = {"cosine-perceptual": "perceptual"}
+"""What is not made for the least error."""
+
 MODELS: Mapping[str, tuple[str, Options]] = {
     **NETWORKS,
     "latentgrid": ("latentgrid", {}),
     "cosine": ("cosine", {}),
+    **{name: ("cosine", {}) for name in TUNES},
     **ABLATIONS,
 }

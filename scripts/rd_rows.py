@@ -61,6 +61,13 @@ class CutRow(SoundRow):
     budget_iterations: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class EarsRow(SoundRow):
+    """A measurement of a sound that is to be heard: its log spectral distance too."""
+
+    lsd_db: float
+
+
 class Job(NamedTuple):
     """What a row is of. The budget of a baseline is 0, as is what is not limited."""
 

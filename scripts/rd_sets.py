@@ -24,7 +24,7 @@ class Set:
 
     `rates` are values of `measure`, `seconds` and `iterations` the budget of an encode (0: not
     limited), `baselines` other codecs, each with the values of its one option. `speech`: files that
-    are measured as such; None: sounds are not measured so.
+    are measured as such; None: sounds are not measured so. `spectra`: whether their spectra are.
     """
 
     read: Callable[[Path, str], Signal]
@@ -37,6 +37,7 @@ class Set:
     baselines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     decodes: int
     speech: tuple[str, ...] | None = None
+    spectra: bool = False
 
 
 def read_image(data: Path, name: str) -> Signal:
@@ -92,6 +93,19 @@ def read_film(data: Path, name: str) -> Signal:
 KODAK = tuple(f"kodim{number:02d}" for number in range(1, 25, 2))
 LAMBDAS = (0.004, 0.001, 0.02, 0.0004, 0.0001)  # those of Cool-chic's results
 
+SOUNDS = (
+    "1688-142285-0000",
+    "2033-164914-0006",
+    "castanets48_stereo",
+    "cello-phrase",
+    "encodec_test_48k",
+    "gt_bach",
+    "gt_counting",
+    "guitar48_stereo_44100Hz",
+    "speech-male",
+)
+SPEECH = ("1688-142285-0000", "2033-164914-0006", "gt_counting", "speech-male")
+
 FILM = f"bunny_{FILM_WIDTH}x{FILM_HEIGHT}_{FILM_FRAMES}"
 
 SETS = {
@@ -115,22 +129,27 @@ SETS = {
     ),
     "audio": Set(
         read=read_sound,
-        files=(
-            "1688-142285-0000",
-            "2033-164914-0006",
-            "castanets48_stereo",
-            "cello-phrase",
-            "encodec_test_48k",
-            "gt_bach",
-            "gt_counting",
-            "guitar48_stereo_44100Hz",
-            "speech-male",
-        ),
+        files=SOUNDS,
         measure="kbps",
         rates=(24.0, 8.0, 64.0, 16.0, 32.0, 4.0, 12.0, 48.0, 96.0, 128.0, 192.0, 2.0),
         models=("cosine",),
         decodes=3,
-        speech=("1688-142285-0000", "2033-164914-0006", "gt_counting", "speech-male"),
+        speech=SPEECH,
+    ),
+    "ears": Set(
+        read=read_sound,
+        files=SOUNDS,
+        measure="kbps",
+        rates=(8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0),
+        models=("cosine", "cosine-perceptual"),
+        baselines={
+            "opus": at_kbps(8, 12, 16, 24, 32, 48, 64),
+            "aac": at_kbps(16, 24, 32, 48, 64),
+            "mp3": at_kbps(16, 24, 32, 48, 64),
+        },
+        decodes=3,
+        speech=SPEECH,
+        spectra=True,
     ),
     "cuts": Set(
         read=read_cut,

@@ -32,8 +32,8 @@ from typing import NamedTuple
 
 import rd_baselines
 from latent_bytes import LatentBytes
-from rd_models import MODELS
-from rd_rows import CutRow, Job, LambdaRow, Row, SoundRow, job_of
+from rd_models import MODELS, TUNES
+from rd_rows import CutRow, EarsRow, Job, LambdaRow, Row, SoundRow, job_of
 from rd_sets import SETS, Set, centre
 from rows import Origin, append, now, read_rows, use_threads
 
@@ -167,7 +167,10 @@ def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> tuple[Row,
         row = at_lambda(row, job, coded.data, metrics.mse(signal, decoded, unit=255.0))
     if chosen.speech is not None:
         row = of_speech(row, signal, decoded, is_speech=job.file in chosen.speech)
-        if chosen.iterations:
+        if chosen.spectra:
+            distance = metrics.log_spectral_distance_db(signal, decoded)
+            row = EarsRow(**asdict(row), lsd_db=round(distance, 3))
+        elif chosen.iterations:
             row = CutRow(**asdict(row), budget_iterations=job.budget_iterations)
     return row, coded.data
 
@@ -210,6 +213,7 @@ def encode(signal: Signal, job: Job) -> Coded:
         seconds=job.budget_s or None,
         iterations=job.budget_iterations or None,
         options=fields,
+        tune=TUNES.get(job.model, "mse"),
     )
     began = time.monotonic()
     if signal.spec.kind is Kind.VIDEO:

@@ -21,6 +21,7 @@ from inrcodec.metrics.distortion import (
     snr_db,
     ssim,
 )
+from inrcodec.metrics.spectrum import log_spectral_distance_db
 from inrcodec.metrics.speech import estoi, pesq_wb
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "film_psnr_db",
     "frame_psnrs_db",
     "kbps",
+    "log_spectral_distance_db",
     "max_abs_error",
     "mean_psnr_db",
     "ms_ssim",
