@@ -1,15 +1,18 @@
 """Write the table and the picture of sounds beside other codecs, from rows of measurements.
 
-    python scripts/audio_table.py data/rd/audio.csv audio_measured.json --into docs/results.md
+    python scripts/audio_table.py data/rd/audio.csv audio_measured.json --ears data/rd/ears.csv \
+        --into docs/results.md
 
 The rows are those of `run_rd.py --set audio`. The JSON has points of other codecs on these clips:
 codec, kbps of the file, SNR in dB over all samples and channels. Of each clip, the best codec at an
 SNR is the one that needs the fewest bits there, by straight lines between points in dB and log of
 kbps; AAC and MP3 count with whichever of their settings is best. "bits" is what we need of that in
 the mean over all SNR that both cover, up to 128 kbps of the codec, less 1; "at 20 dB" are kbps.
-Of speech, a second table has ESTOI and PESQ at some rates, of Opus by straight lines over the log
-of kbps. Written are docs/images/rd_audio.png and, with --into, what stands in a page between the
-comments `<!-- audio -->` and `<!-- /audio -->`.
+With --ears, rows of `run_rd.py --set ears`, tables follow of PESQ, ESTOI and log spectral distances
+at some rates: of `cosine`, of the same tuned for hearing, and of other codecs, by straight lines
+over the log of kbps; nothing where a codec has no rate so low. Written are
+docs/images/rd_audio.png and, with --into, what stands in a page between the comments
+`<!-- audio -->` and `<!-- /audio -->`.
 """
 
 from __future__ import annotations
@@ -41,8 +44,19 @@ FAMILIES = {
 }
 OURS = "cosine"
 LEAST_KBPS, MOST_KBPS = 8.0, 128.0
-SPEECH_KBPS = (8.0, 12.0, 16.0, 24.0)
-MEASURES = {"pesq_wb": "PESQ", "estoi": "ESTOI"}
+SPEECH_KBPS, ALL_KBPS = (8.0, 12.0, 16.0, 24.0), (16.0, 32.0, 64.0)
+MEASURES = {
+    "pesq_wb": ("PESQ", SPEECH_KBPS),
+    "estoi": ("ESTOI", SPEECH_KBPS),
+    "lsd_db": ("log spectral distance, dB", ALL_KBPS),
+}
+HEARD = {
+    "cosine": "mse",
+    "cosine-perceptual": "perceptual",
+    "opus": "Opus",
+    "aac": "AAC",
+    "mp3": "MP3",
+}
 STEP_DB, AT_DB = 0.25, 20.0
 
 
@@ -61,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path, help="CSV of run_rd.py")
     parser.add_argument("anchors", type=Path, help="JSON of points of other codecs")
+    parser.add_argument("--ears", type=Path, help="CSV of sounds that are to be heard")
     parser.add_argument("--picture", type=Path, default=Path("docs/images/rd_audio.png"))
     parser.add_argument("--into", type=Path, help="page with the comments to write between")
     options = parser.parse_args()
@@ -68,7 +83,7 @@ def main() -> None:
     clips = curves_of(options.rows, anchors)
     draw(clips, options.picture)
     link = os.path.relpath(options.picture, options.into.parent if options.into else Path("docs"))
-    lines = [*table(clips), *speech_table(read_rows(options.rows), anchors)]
+    lines = [*table(clips), *ears_tables(read_rows(options.ears) if options.ears else [])]
     text = "\n".join([f"![sounds: SNR over rate]({link})\n", *lines])
     print(text)
     if options.into:
@@ -162,22 +177,43 @@ def table(clips: Mapping[str, Curves]) -> Iterator[str]:
     yield ""
 
 
-def speech_table(rows: Sequence[CsvRow], anchors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each clip of speech and measure: ours and Opus at each rate."""
-    yield from head("speech", "measure", *(f"{k:g} kbps: ours, Opus" for k in SPEECH_KBPS))
-    for clip in anchors:
-        mine = [row for row in rows if row["file"] == clip["clip"] and row["pesq_wb"]]
-        opus = [point for point in clip["points"] if point["codec"] == "opus"]
-        for name, what in MEASURES.items() if mine else ():
-            pairs = ((value_at(mine, k, name), value_at(opus, k, name)) for k in SPEECH_KBPS)
-            yield line(clip["clip"], what, *(f"{ours:.2f}, {theirs:.2f}" for ours, theirs in pairs))
-    yield ""
+def ears_tables(rows: Sequence[CsvRow]) -> Iterator[str]:
+    """A table for each measure: a line for each sound and codec, then means over all."""
+    for measure, (what, rates) in MEASURES.items() if rows else ():
+        yield from head("sound", what, *(f"{rate:g} kbps" for rate in rates))
+        known = [row for row in rows if row[measure]]
+        files = list(dict.fromkeys(row["file"] for row in known))
+        means: dict[str, list[list[float | None]]] = {}
+        for file in files:
+            for model, name in HEARD.items():
+                points = [row for row in known if (row["file"], row["model"]) == (file, model)]
+                values = [value_at(points, rate, measure) for rate in rates]
+                if any(value is not None for value in values):
+                    means.setdefault(name, []).append(values)
+                    yield line(file, name, *map(shown, values))
+        for name, values in means.items():
+            columns = zip(*values, strict=True)
+            yield line("mean", name, *(shown(mean_of(column, len(files))) for column in columns))
+        yield ""
 
 
-def value_at(points: Sequence[Mapping[str, Any]], kbps: float, name: str) -> float:
-    """A measure at a rate."""
+def value_at(points: Sequence[Mapping[str, Any]], kbps: float, name: str) -> float | None:
+    """A measure at a rate; None where no points are as low or as high."""
     pairs = sorted((math.log(float(point["kbps"])), float(point[name])) for point in points)
+    slack = 0.02  # our files are up to 2 % smaller than was asked for
+    if not pairs or not pairs[0][0] - slack <= math.log(kbps) <= pairs[-1][0] + slack:
+        return None
     return float(np.interp(math.log(kbps), *zip(*pairs, strict=True)))
+
+
+def mean_of(values: Sequence[float | None], n: int) -> float | None:
+    """Of all n sounds; None if one is missing."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == n else None
+
+
+def shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def change(share: float) -> str:

@@ -143,8 +143,8 @@ SETS = {
         rates=(8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0),
         models=("cosine", "cosine-perceptual"),
         baselines={
-            "opus": at_kbps(8, 12, 16, 24, 32, 48, 64),
-            "aac": at_kbps(16, 24, 32, 48, 64),
+            "opus": at_kbps(6, 8, 12, 16, 24, 32, 48, 64),
+            "aac": at_kbps(12, 16, 24, 32, 48, 64),
             "mp3": at_kbps(16, 24, 32, 48, 64),
         },
         decodes=3,

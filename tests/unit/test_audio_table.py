@@ -59,19 +59,30 @@ def test_the_table_has_a_line_for_each_clip_and_the_means() -> None:
     assert lines[4].split(" | ")[1:3] == ["8.0", "45.3"]
 
 
-def test_speech_stands_beside_opus() -> None:
+def row(file: str, model: str, kbps: float, pesq: float | str) -> dict[str, str]:
+    numbers = {"kbps": str(kbps), "pesq_wb": str(pesq), "estoi": "", "lsd_db": "3.0"}
+    return {"file": file, "model": model, **numbers}
+
+
+def test_sounds_for_ears_stand_beside_codecs() -> None:
     rows = [
-        {"file": "a", "kbps": "8", "pesq_wb": "2.0", "estoi": "0.5"},
-        {"file": "a", "kbps": "32", "pesq_wb": "4.0", "estoi": "0.9"},
+        row("a", "cosine", 7.9, 2.0),
+        row("a", "cosine", 32.0, 4.0),
+        row("a", "opus", 12.0, 1.0),
+        row("a", "opus", 48.0, 3.0),
+        row("b", "cosine", 8.0, 3.0),
+        row("b", "cosine", 32.0, 3.0),
+        row("c", "mp3", 16.0, ""),
     ]
-    points = [
-        {"codec": "opus", "kbps": 4.0, "pesq_wb": 1.0, "estoi": 0.4},
-        {"codec": "opus", "kbps": 64.0, "pesq_wb": 3.0, "estoi": 0.8},
-        {"codec": "mp3", "kbps": 8.0, "pesq_wb": 9.0, "estoi": 9.0},
+    lines = list(audio_table.ears_tables(rows))
+    assert lines[2].split(" | ") == ["| a", "mse", "2.02", "2.60", "3.01", "3.59 |"]
+    assert lines[3].split(" | ") == ["| a", "Opus", "", "1.00", "1.42", "2.00 |"]
+    assert [line.split(" | ")[:3] for line in lines[5:7]] == [
+        ["| mean", "mse", "2.51"],
+        ["| mean", "Opus", ""],  # not of both sounds
     ]
-    lines = list(audio_table.speech_table(rows, [{"clip": "a", "points": points}]))
-    assert lines[2].split(" | ")[:3] == ["| a", "PESQ", "2.00, 1.50"]
-    assert lines[3].split(" | ")[4] == "0.70, 0.60"
+    assert [line.split(" | ")[2] for line in lines if line.startswith("| c | MP3")] == ["3.00"]
+    assert list(audio_table.ears_tables([])) == []
 
 
 def test_the_set_of_sounds_names_its_speech() -> None:
