@@ -62,9 +62,10 @@ class CutRow(SoundRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarsRow(SoundRow):
-    """A measurement of a sound that is to be heard: its log spectral distance too."""
+class SpectralRow(SoundRow):
+    """A measurement of a sound and of its spectrum: SNR in a band, log spectral distance."""
 
+    band_snr_db: float
     lsd_db: float
 
 

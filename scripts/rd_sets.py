@@ -135,6 +135,7 @@ SETS = {
         models=("cosine",),
         decodes=3,
         speech=SPEECH,
+        spectra=True,
     ),
     "ears": Set(
         read=read_sound,

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import rd_baselines
 from latent_bytes import LatentBytes
 from rd_models import MODELS, TUNES
-from rd_rows import CutRow, EarsRow, Job, LambdaRow, Row, SoundRow, job_of
+from rd_rows import CutRow, Job, LambdaRow, Row, SoundRow, SpectralRow, job_of
 from rd_sets import SETS, Set, centre
 from rows import Origin, append, now, read_rows, use_threads
 
@@ -168,8 +168,11 @@ def measure(signal: Signal, job: Job, chosen: Set, origin: Origin) -> tuple[Row,
     if chosen.speech is not None:
         row = of_speech(row, signal, decoded, is_speech=job.file in chosen.speech)
         if chosen.spectra:
-            distance = metrics.log_spectral_distance_db(signal, decoded)
-            row = EarsRow(**asdict(row), lsd_db=round(distance, 3))
+            row = SpectralRow(
+                **asdict(row),
+                band_snr_db=round(metrics.band_snr_db(signal, decoded), 4),
+                lsd_db=round(metrics.log_spectral_distance_db(signal, decoded), 3),
+            )
         elif chosen.iterations:
             row = CutRow(**asdict(row), budget_iterations=job.budget_iterations)
     return row, coded.data

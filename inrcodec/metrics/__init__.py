@@ -21,7 +21,7 @@ from inrcodec.metrics.distortion import (
     snr_db,
     ssim,
 )
-from inrcodec.metrics.spectrum import log_spectral_distance_db
+from inrcodec.metrics.spectrum import band_snr_db, log_spectral_distance_db
 from inrcodec.metrics.speech import estoi, pesq_wb
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "MS_SSIM_MIN_SIDE",
     "BdRate",
     "Samples",
+    "band_snr_db",
     "bd_rate",
     "bpp",
     "estoi",

@@ -1,4 +1,4 @@
-"""The log spectral distance of sounds."""
+"""Log spectral distances of sounds, and SNR in a band."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inrcodec.errors import ConfigError
-from inrcodec.metrics import log_spectral_distance_db
+from inrcodec.metrics import band_snr_db, log_spectral_distance_db, snr_db
 from inrcodec.signal import Signal
 
 RATE = 8000
@@ -56,3 +56,24 @@ def test_what_is_not_alike_is_refused() -> None:
     image = Signal.image(np.zeros((4, 4), np.uint8))
     with pytest.raises(ConfigError, match="image has no spectrum"):
         log_spectral_distance_db(image, image)
+
+
+def test_errors_below_and_above_the_band_do_not_count() -> None:
+    times = np.arange(2 * RATE)[:, None] / RATE
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * times)
+
+    def snr_with(hertz: float) -> float:
+        other = tone + 0.05 * np.sin(2 * np.pi * hertz * times)
+        return band_snr_db(*(Signal.audio(x.astype(np.float32), RATE) for x in (tone, other)))
+
+    assert snr_with(20.0) > 100.0
+    assert snr_with(3700.0) > 100.0
+    assert snr_with(60.0) == pytest.approx(20.0, abs=0.01)
+    assert snr_with(3400.0) == pytest.approx(20.0, abs=0.01)
+
+
+def test_the_snr_in_the_band_is_about_the_snr_of_what_is_in_it() -> None:
+    signal = noise(1, channels=2)
+    other = Signal.audio(signal.samples + noise(2, channels=2, scale=0.01).samples, RATE)
+    assert band_snr_db(signal, other) == pytest.approx(snr_db(signal, other), abs=0.1)
+    assert band_snr_db(signal, signal) == np.inf
