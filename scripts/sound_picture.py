@@ -1,10 +1,11 @@
-"""Draw spectrograms of sounds, of what ours and Opus make of them, and of the errors of both.
+"""Draw spectrograms of sounds, of what ours and Opus make of them, and of all errors.
 
     python scripts/sound_picture.py DATA
 
-DATA is as for `run_rd.py`. Opus is told a rate; `cosine` gets as many bytes as its file has.
+DATA is as for `run_rd.py`. Opus is told a rate; `cosine` gets as many bytes as its file has, as it is
+by default (mse) and tuned for hearing (perceptual).
 A row for each sound: the original, then each decoded and its error, all in dB of full scale; of
-several channels the mean is drawn, SNR is over all. Written is docs/images/sounds.png.
+several channels the mean is drawn; SNR and log spectral distance (LSD) are over all. Written is docs/images/sounds.png.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from demo import LOUDEST_DB, QUIETEST_DB, spectrogram
 from inrcodec import Signal, decode, encode, metrics
 
 SHOWN = (("speech-male", 24.0), ("guitar48_stereo_44100Hz", 32.0))
-OURS, PEER = "cosine", "opus"
+OURS, TUNES, PEER = "cosine", ("mse", "perceptual"), "Opus"
 MOST_KHZ = 16.0
 LEVELS, COLOURS = 28, 128  # of a spectrogram and of the file, which is small so
 NO_DITHER = Image.Dither.NONE
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the test data")
     parser.add_argument("--picture", type=Path, default=Path("docs/images/sounds.png"))
     options = parser.parse_args()
-    figure, rows = plt.subplots(len(SHOWN), 5, figsize=(16.0, 6.4), layout="constrained")
+    figure, rows = plt.subplots(len(SHOWN), 7, figsize=(19.0, 5.6), layout="constrained")
     for (name, kbps), axes in zip(SHOWN, rows, strict=True):
         sound = read_sound(options.data, name)
         for place, panel in zip(axes, panels(sound, name, kbps), strict=True):
@@ -58,13 +59,15 @@ def main() -> None:
 
 def panels(sound: Signal, name: str, kbps: float) -> Iterator[Panel]:
     """The original, then decoded and error of ours and of Opus, with as many bytes."""
-    opus = rd_baselines.encode(PEER, sound, f"{kbps:g} kbps")
-    data = encode(sound, model=OURS, size=opus.n_bytes)
+    opus = rd_baselines.encode(PEER.lower(), sound, f"{kbps:g} kbps")
+    ours = {tune: encode(sound, model=OURS, size=opus.n_bytes, tune=tune) for tune in TUNES}
     yield Panel(f"{name}: original", mean_of(sound))
-    coded = ((OURS, len(data), decode(data)), (PEER, opus.n_bytes, opus.decode()))
+    coded = [(tune, len(data), decode(data)) for tune, data in ours.items()]
+    coded.append((PEER, opus.n_bytes, opus.decode()))
     for codec, n_bytes, decoded in coded:
         rate, snr_db = metrics.kbps(n_bytes, sound.seconds), metrics.snr_db(sound, decoded)
-        title = f"{codec}: {n_bytes:,} bytes, {rate:.1f} kbps\nSNR {snr_db:.1f} dB"
+        lsd_db = metrics.log_spectral_distance_db(sound, decoded)
+        title = f"{codec}: {rate:.1f} kbps\nSNR {snr_db:.1f} dB, LSD {lsd_db:.1f} dB"
         print(name, title.replace("\n", ", "), flush=True)
         yield Panel(title, mean_of(decoded))
         yield Panel(f"{codec}: error", mean_of(sound) - mean_of(decoded))
