@@ -2,10 +2,11 @@
 
     python scripts/sound_picture.py DATA
 
-DATA is as for `run_rd.py`. Opus is told a rate; `cosine` gets as many bytes as its file has, as it is
-by default (mse) and tuned for hearing (perceptual).
+DATA is as for `run_rd.py`. Opus is told a rate; `cosine` gets as many bytes as its file has, as it
+is by default (mse) and tuned for hearing (perceptual).
 A row for each sound: the original, then each decoded and its error, all in dB of full scale; of
-several channels the mean is drawn; SNR and log spectral distance (LSD) are over all. Written is docs/images/sounds.png.
+several channels the mean is drawn; SNR and log spectral distance (LSD) are over all. Written is
+docs/images/sounds.png.
 """
 
 from __future__ import annotations

@@ -165,11 +165,12 @@ def test_levels_are_of_what_is_0() -> None:
     sizes, whole = np.full((512, 1), 0.3125), np.zeros((512, 1), np.int32)
     assert set(levels_of(sizes, whole, cells)[:, 0, :15].ravel()) == {6}
     whole[:3], sizes[:3] = 1, 5.0
+    assert levels_of(sizes, whole, cells)[0, 0, :2].tolist() == [5, 6]  # 5 among others
+    whole[256:320] = 1
     levels = levels_of(sizes, whole, cells)
-    assert levels[0, 0, :2].tolist() == [5, 6]  # weaker beside others
-    assert levels_of(sizes / 2048, whole, cells).max() == 0
-    whole[:] = 1
-    assert levels_of(sizes, whole, cells).max() == 0
+    assert levels[1].tolist() == levels[0].tolist()  # as before where nothing is 0
+    assert levels_of(sizes / 2048, np.zeros_like(whole), cells).max() == 0
+    assert levels_of(sizes, np.ones_like(whole), cells).max() == 0
 
 
 # --- bytes ---------------------------------------------------------------------------------------

@@ -52,7 +52,8 @@ _LOUDEST: Final = 0.625  # the amplitude of that level, in steps
 _GAIN_SHARE: Final = 0.4  # of a frame's level in dB by which its steps grow
 _GAIN_POWER: Final = 2.0**-14  # with a gain of 0
 _SILENT_POWER: Final = 1e-9
-_LONE_SHARE, _AMONG_SHARE = 0.5, 0.35  # of the amplitude, of bands that are 0 and of others
+_LONE_SHARE: Final = 0.5  # of the amplitude, of bands in which all is 0
+_LEVEL_AMONG: Final = 5  # of those where some is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +192,29 @@ def levels_of(sizes: Floats, whole: NDArray[np.int32], cells: Cells) -> NDArray[
     """Levels [groups, channels, bands] for coefficients [samples, channels] in steps.
 
     `whole`: what they are rounded to. Noise is weaker than what it stands for, as it is not that.
+    Where some are not 0 it is the same always, and where none is 0 as before, which takes no bits.
     """
     n_cells = (int(cells.groups[-1]) + 1) * _BANDS
     places, levels = cells.groups * _BANDS + cells.bands, []
+    n_all = np.bincount(places, None, n_cells)
     for channel in range(sizes.shape[1]):
         is_zero = whole[:, channel] == 0
         powers = np.bincount(places, np.square(sizes[:, channel]) * is_zero, n_cells)
-        n_zeros, n_all = np.bincount(places, is_zero, n_cells), np.bincount(places, None, n_cells)
-        shares = np.where(n_zeros == n_all, _LONE_SHARE, _AMONG_SHARE)
-        amplitudes = shares * np.sqrt(powers / np.maximum(n_zeros, 1))
+        n_zeros = np.bincount(places, is_zero, n_cells)
+        amplitudes = _LONE_SHARE * np.sqrt(powers / np.maximum(n_zeros, 1))
         own = np.rint(_MOST_LEVEL + np.log2(np.maximum(amplitudes, 1e-9) / _LOUDEST))
-        levels.append(own.clip(0, _MOST_LEVEL).reshape(-1, _BANDS))
+        own = np.where(n_zeros < n_all, _LEVEL_AMONG, own.clip(0, _MOST_LEVEL))
+        levels.append(_held(own.reshape(-1, _BANDS), (n_zeros == 0).reshape(-1, _BANDS)))
     return np.stack(levels, axis=1).astype(np.int64)
+
+
+def _held(levels: Floats, is_idle: NDArray[np.bool_]) -> Floats:
+    """Levels [groups, bands] that are those of the group before where they are idle, or 0."""
+    before = np.zeros(levels.shape[1])
+    for own, idle in zip(levels, is_idle, strict=True):
+        own[idle] = before[idle]
+        before = own
+    return levels
 
 
 def smear_of(seconds: float) -> float:
