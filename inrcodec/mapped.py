@@ -9,8 +9,9 @@ from __future__ import annotations
 import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ _RUN = 1 << 22  # samples
 
 
 class Mapped(mmap.mmap):
-    """A file as bytes; one that only this module makes, so that letting go of it loses nothing.
+    """A file as bytes: a temporary one, or one that is only read; letting go of it loses nothing.
 
     `path` is its name, if it has one.
     """
@@ -71,19 +72,25 @@ def _in_file(
     known: list[NDArray[np.generic]], rest: Iterable[NDArray[np.generic]]
 ) -> NDArray[np.generic]:
     first = known[0]
-    with tempfile.TemporaryFile(prefix="inrcodec-") as file:
+    with _told():
+        file = tempfile.TemporaryFile(prefix="inrcodec-")  # noqa: SIM115
+    with file:
         for blocks in (known, rest):
             for block in blocks:
-                _append(file, np.ascontiguousarray(block, first.dtype))
+                with _told():
+                    file.write(np.ascontiguousarray(block, first.dtype).data)
+                    file.flush()
             known.clear()
-        data = Mapped(file.fileno(), 0, access=mmap.ACCESS_WRITE)
+        with _told():
+            data = Mapped(file.fileno(), 0, access=mmap.ACCESS_WRITE)
     return np.frombuffer(data, first.dtype).reshape(-1, *first.shape[1:])
 
 
-def _append(file: IO[bytes], block: NDArray[np.generic]) -> None:
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the system says of a temporary file, in one line."""
     try:
-        file.write(block.data)
-        file.flush()
+        yield
     except OSError as error:
         raise SignalError(f"no temporary file for a long sound: {error.strerror}") from None
 

@@ -69,7 +69,7 @@ class EncodeResult:
 
     @property
     def signal(self) -> Signal:
-        """What the file decodes to; a sound is decoded now."""
+        """What the file decodes to; a sound is decoded at each call. LimitError for a long one."""
         return codec.decode(self.data) if self.decoded is None else self.decoded
 
 

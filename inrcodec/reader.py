@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
-from inrcodec.errors import BitstreamError, ConfigError
+from inrcodec.errors import BitstreamError, ConfigError, LimitError
 from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
@@ -215,11 +215,19 @@ class Reader:
     def sound(self, view: View | None = None, *, n_frames: int = 1 << 18) -> Iterator[Signal]:
         """What a view shows of a sound, at most `n_frames` at once; raises as `read` does.
 
-        Never more samples come at once than the limit allows.
+        Never more samples come at once than the limit allows. Raises LimitError for one that takes
+        more multiplications in all, ConfigError for `n_frames` below 1.
         """
+        if n_frames < 1:
+            raise ConfigError(f"n_frames {n_frames} is below 1")
         if self.spec.kind is not Kind.AUDIO:
             raise ConfigError(f"parts of a stream that holds {self.spec.kind.name.lower()}")
         whole, most = self.scene(view or View()), self._limits.max_samples // self.spec.channels
+        macs = whole.spec.n_points * self.cost.macs_per_point
+        if macs > self._limits.max_macs:
+            raise LimitError(
+                f"{macs:.3g} multiplications are over the limit of {self._limits.max_macs:.3g}"
+            )
         for scene in sound_parts(whole, min(n_frames, max(most, 1))):
             yield self._signal(scene)
 

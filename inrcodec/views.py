@@ -233,6 +233,8 @@ def _sound(view: View, spec: SignalSpec) -> Scene:
     if rate.denominator != 1 or not 1 <= rate < 1 << 32:
         raise ConfigError(f"rate {float(rate):g} Hz is not a whole number in [1, {(1 << 32) - 1}]")
     size = max(1, round(frames * rate / coded_rate))
+    if size > _LONGEST:
+        raise ConfigError(f"rate {int(rate)} Hz makes a sound of over {_LONGEST} samples")
     window = Window.whole(size)
     if view.seconds is not None:
         window = Window.span(size, *frames_of(view.seconds, int(rate), size))

@@ -197,7 +197,7 @@ def like(signal: Signal, sound: Floats) -> Signal:
     if not signal.spec.sample_format.is_float:
         values = np.rint(values)
     samples = values.clip(*signal.spec.value_range).astype(signal.samples.dtype)
-    return Signal.audio(samples, signal.spec.sample_rate)
+    return replace(signal, samples=samples)
 
 
 def to_file(sound: Floats, coder: Coder, sample_rate: int, bit_rate: int) -> bytes:

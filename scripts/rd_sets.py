@@ -71,7 +71,8 @@ def read_cut(data: Path, name: str) -> Signal:
     """The first three seconds of a sound, of which papers on functions of sounds make theirs."""
     sound = read_sound(data, name)
     rate = sound.spec.sample_rate
-    return Signal.audio(sound.samples[: CUT_SECONDS * rate].copy(), rate)
+    samples = sound.samples[: CUT_SECONDS * rate].copy()
+    return Signal.audio(samples, rate, sample_format=sound.spec.sample_format)
 
 
 def at_kbps(*rates: float) -> tuple[str, ...]:

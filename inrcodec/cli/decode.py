@@ -214,6 +214,9 @@ def _shape(fields: Mapping[str, Any]) -> str:
     return f"{' x '.join(map(str, grid))} samples, {fields['channels']} channels"
 
 
+_MOST_NAMED = 20
+
+
 def _damage(reader: Reader, view: View) -> str | None:
     """What is wrong with a stream, first of all with what is shown of it; None: nothing."""
     from inrcodec.signal import Kind
@@ -221,7 +224,9 @@ def _damage(reader: Reader, view: View) -> str | None:
     damaged = reader.damaged(view)
     if not damaged:
         return reader.flaw
-    numbers, n = ", ".join(map(reader.tile_name, damaged)), reader.n_tiles
+    numbers, n = ", ".join(map(reader.tile_name, damaged[:_MOST_NAMED])), reader.n_tiles
+    if len(damaged) > _MOST_NAMED:
+        numbers += f" and {len(damaged) - _MOST_NAMED} more"
     what, lost = ("segment", "silent") if reader.spec.kind is Kind.AUDIO else ("tile", "grey")
     if len(damaged) == 1:
         return f"{what} {numbers} of {n} is damaged and {lost}"

@@ -24,6 +24,7 @@ from inrcodec.errors import ConfigError
 
 if TYPE_CHECKING:
     from inrcodec.media import FilmSource
+    from inrcodec.reader import Reader
     from inrcodec.signal import Signal, SignalSpec
 
 __all__ = ["compare", "compare_film", "evaluate"]
@@ -120,10 +121,13 @@ def compare(reference: Signal, data: bytes, *, speech: bool = False) -> dict[str
     Raises BitstreamError for bytes that are no stream, ConfigError for a stream of something else.
     """
     from inrcodec import metrics
+    from inrcodec.reader import Reader
     from inrcodec.signal import Kind
 
     started = time.monotonic()
-    decoded = _decoded(data)
+    reader = Reader(data)
+    _check_alike(reference.spec, reader.spec, reader.part_start)
+    decoded = _decoded(reader)
     decode_seconds = time.monotonic() - started
     reference = _matching(reference, decoded)
     fields: dict[str, object] = {
@@ -147,13 +151,11 @@ def compare(reference: Signal, data: bytes, *, speech: bool = False) -> dict[str
     return fields
 
 
-def _decoded(data: bytes) -> Signal:
+def _decoded(reader: Reader) -> Signal:
     """The signal that a stream holds; a long sound lies in a file."""
     from inrcodec.mapped import gathered
-    from inrcodec.reader import Reader
     from inrcodec.signal import Kind, Signal
 
-    reader = Reader(data)
     if reader.spec.kind is not Kind.AUDIO:
         return reader.read()
     start, (n_frames,) = reader.part_start, reader.spec.grid
@@ -165,9 +167,7 @@ def _decoded(data: bytes) -> Signal:
 
 
 def _matching(reference: Signal, decoded: Signal) -> Signal:
-    """The part of the reference that was coded. Raises ConfigError if they cannot be compared."""
-    start = None if decoded.part is None else decoded.part[0]
-    _check_alike(reference.spec, decoded.spec, start)
+    """The part of the reference that was coded."""
     return reference if decoded.part is None else reference.cut(*decoded.part)
 
 

@@ -84,7 +84,8 @@ class DecodeLimits:
     `max_bytes`: length of the file. `max_samples`: grid points x channels that are computed at
     once. `max_frames`: of a film. `max_sound_samples`: of a whole sound, all channels.
     `max_parameters`: stored numbers, of each group of a film. `max_metadata_bytes`: all metadata
-    and times, inflated. `max_macs`: multiplications of what is computed at once.
+    and times, inflated. `max_macs`: multiplications of what is computed at once, and
+    of a whole sound.
     """
 
     max_bytes: int = 1 << 30

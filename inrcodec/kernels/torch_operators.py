@@ -3,8 +3,8 @@
 An operator's way through torch's dispatcher and back to Python, once for its gradient and once for
 its value, takes longer than a small kernel. Where torch computes at once, a call therefore goes
 straight to the kernel, and what autograd records is an `autograd.Function` of the same gradient.
-The operator itself is for whatever has to see it whole: `torch.compile` and export, modes such as
-that of fake tensors, transforms of functions, and tensors that are more than numbers in memory.
+The operator itself is for whatever has to see it whole: `torch.compile`, tracing, export, modes
+such as that of fake tensors, transforms of functions, and tensors that are more than numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ __all__ = ["Operator"]
 
 _library: Final = torch.library.Library("inrcodec", "FRAGMENT")  # type: ignore[no-untyped-call]
 _PLAIN: Final = (Tensor, torch.nn.Parameter)
+
+# Names of torch's own; where one is gone, every call goes through the operator, which is right too.
+_count_modes: Final = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+_tracing_state: Final = getattr(torch._C, "_get_tracing_state", lambda: True)
+_in_transform: Final = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
 
 class Operator:
@@ -78,8 +83,9 @@ def _has_to_be_seen(tensors: list[Tensor]) -> bool:
     """Whether more than numbers is asked of a call on these, so that torch has to know of it."""
     return (
         torch.compiler.is_compiling()
-        or torch._C._len_torch_dispatch_stack() > 0  # modes
-        or torch._C._are_functorch_transforms_active()
+        or _tracing_state() is not None
+        or _count_modes() > 0
+        or _in_transform()
         or not all(
             type(x) in _PLAIN and (x.is_cpu or x.is_cuda) and not x.is_neg() for x in tensors
         )

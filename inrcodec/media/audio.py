@@ -153,11 +153,12 @@ def _narrow(samples: NDArray[np.generic], sample_format: SampleFormat) -> NDArra
 
 @contextmanager
 def _open(data: bytes | Mapped) -> Iterator[SoundFile]:
-    """libsndfile on the bytes."""
+    """libsndfile on the bytes; of a file by its number, as signals must not strike in callbacks."""
     soundfile = need_soundfile("reading sound")
     with io.BytesIO(data) if isinstance(data, bytes) else data.open() as source:
         try:
-            file = soundfile.SoundFile(source)
+            known = source if isinstance(source, io.BytesIO) else source.fileno()
+            file = soundfile.SoundFile(known, closefd=False)
         except soundfile.LibsndfileError as error:
             text = error.error_string  # on MP3 without a frame it speaks of pipes
             raise ValueError("no sound found" if "regular file" in text else text) from None

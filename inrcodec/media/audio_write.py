@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,14 +70,21 @@ def write_sound(
 
 
 def _write_flac(file: BinaryIO, spec: SignalSpec, blocks: Blocks) -> None:
-    """A FLAC file into one that can be sought in."""
-    subtype = _subtype_of(spec)
-    options = {"format": "FLAC", "subtype": subtype}
-    with need_soundfile("writing FLAC").SoundFile(
-        file, "w", spec.sample_rate, spec.channels, **options
-    ) as flac:
-        for block in blocks:
-            flac.write(_widen(block, spec.sample_format))
+    """A FLAC file into one that can be sought in.
+
+    One on a disk is given by its number: neither signals nor errors may strike in callbacks.
+    """
+    soundfile = need_soundfile("writing FLAC")
+    known = file if isinstance(file, io.BytesIO) else file.fileno()
+    options = {"format": "FLAC", "subtype": _subtype_of(spec), "closefd": False}
+    try:
+        with soundfile.SoundFile(known, "w", spec.sample_rate, spec.channels, **options) as flac:
+            for block in blocks:
+                flac.write(_widen(block, spec.sample_format))
+    except soundfile.LibsndfileError as error:
+        file.write(bytes(1))  # raises what the system has against it, which libsndfile keeps
+        file.flush()
+        raise OSError(errno.EIO, error.error_string) from None
 
 
 def _subtype_of(spec: SignalSpec) -> str:

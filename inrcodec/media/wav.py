@@ -40,6 +40,8 @@ def head_of(spec: SignalSpec) -> bytes:
         form = struct.pack("<HHIIHH", _EXTENSIBLE, *fields)
         form += struct.pack("<HHI", 22, 8 * width, SPEAKERS.get(spec.channels, 0))
         form += struct.pack("<H", tag) + _GUID_TAIL
+    if spec.grid[0] * block > _LARGEST:
+        raise ConfigError(f"WAV cannot hold {spec.grid[0] * block} bytes; .flac can")
     chunks = b"WAVE" + _chunk(b"fmt ", form)
     if tag != _PCM:
         chunks += _chunk(b"fact", struct.pack("<I", spec.grid[0]))

@@ -43,15 +43,18 @@ def log_spectral_distance_db(reference: Signal, decoded: Signal) -> float:
     """The log spectral distance, in dB: over frames and channels the mean of RMS differences.
 
     Differences are of the power in each frequency, in dB, above a floor of 90 dB below a sine of
-    full scale. Frames have the power of two of samples next to 32 ms, under a Hann window, and
-    overlap by three quarters; a shorter sound is one frame. Of noise in place of like noise about
-    7; of silence far more. Source: Gray & Markel 1976. Raises ConfigError for what is no sound or
-    not alike.
+    full scale of the reference. Frames have the power of two of samples next to 32 ms, under a Hann
+    window, and overlap by three quarters, as many as fit; a shorter sound is one frame. Of noise in
+    place of like noise about 7; of silence far more. Source: Gray & Markel 1976. Raises ConfigError
+    for what is no sound or not alike.
     """
     _check(reference, decoded)
     frame = _frame_of(reference.spec)
     total, count = 0.0, 0
-    pairs = zip(_levels_db(reference, frame), _levels_db(decoded, frame), strict=True)
+    low, high = reference.spec.value_range
+    unit = (high - low or 1.0) / 2.0
+    levels = (_levels_db(signal, frame, unit) for signal in (reference, decoded))
+    pairs = zip(*levels, strict=True)
     for mine, theirs in pairs:
         distances = np.sqrt(np.square(mine - theirs).mean(axis=-1))
         total += float(distances.sum())
@@ -62,6 +65,9 @@ def log_spectral_distance_db(reference: Signal, decoded: Signal) -> float:
 def _check(reference: Signal, decoded: Signal) -> None:
     if reference.spec.kind is not Kind.AUDIO:
         raise ConfigError(f"{reference.spec.kind.name.lower()} has no spectrum over time")
+    if reference.spec.sample_format is not decoded.spec.sample_format:
+        formats = (signal.spec.sample_format.name for signal in (reference, decoded))
+        raise ConfigError(f"sounds of {' and '.join(formats)} are not alike")
     mse(reference, decoded)  # refuses what is not alike
 
 
@@ -71,12 +77,11 @@ def _frame_of(spec: SignalSpec) -> int:
     return frame
 
 
-def _levels_db(signal: Signal, frame: int) -> Iterator[NDArray[np.float64]]:
-    """Of some frames at a time: dB of a sine of full scale [frames, channels, frequencies]."""
-    spec, n_samples = signal.spec, signal.spec.grid[0]
-    low, high = spec.value_range
+def _levels_db(signal: Signal, frame: int, unit: float) -> Iterator[NDArray[np.float64]]:
+    """Of some frames at a time: dB of a sine of that amplitude [frames, channels, frequencies]."""
+    n_samples = signal.spec.grid[0]
     window = np.hanning(frame + 1)[:-1]
-    scale = (high - low or 1.0) / 2.0 * window.sum() / 2.0  # of such a sine
+    scale = unit * window.sum() / 2.0  # of such a sine
     firsts = np.arange(0, max(n_samples - frame, 0) + 1, frame // 4)
     for some in np.array_split(firsts, -(-len(firsts) // _AT_ONCE)):
         part = signal.samples[some[0] : some[-1] + frame].astype(np.float64)

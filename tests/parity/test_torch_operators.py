@@ -68,6 +68,14 @@ def test_a_trace_has_the_operators_of_both_ways(case: Any) -> None:
     assert operators_in(lambda x: mlp(x, weights, None, "relu"), coords) == ["mlp"]
 
 
+@pytest.mark.filterwarnings("ignore")  # the tracer warns of itself, and of our checks
+def test_a_traced_function_computes_anew(case: Any) -> None:
+    coords, table = case
+    traced = torch.jit.trace(lambda x: grid_encode(x, table, GEOMETRY), coords)
+    other = coords.flip(0)
+    assert torch.equal(traced(other), grid_encode(other, table, GEOMETRY))
+
+
 def test_tensors_without_data_have_features_without_data(case: Any) -> None:
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 

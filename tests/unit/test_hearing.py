@@ -215,10 +215,10 @@ def test_rows_that_are_not_cut_in_four_are_refused() -> None:
 
 
 def test_hearing_comes_back() -> None:
-    for hearing in (HEARING, Hearing(1, 0), Hearing(64, 64)):
+    for hearing in (HEARING, Hearing(16, 0), Hearing(64, 64)):
         writer = ByteWriter()
         hearing.write(writer)
         assert Hearing.read(ByteReader(writer.to_bytes(), name="MODEL")) == hearing
-    for odd in (b"\0\0", b"\x41\0", b"\x40\x41"):
+    for odd in (b"\0\0", b"\x0f\0", b"\x41\0", b"\x40\x41"):
         with pytest.raises(CorruptError, match="of hearing is not in"):
             Hearing.read(ByteReader(odd, name="MODEL"))

@@ -45,6 +45,14 @@ def test_a_sine_of_full_scale_has_0_db() -> None:
     assert log_spectral_distance_db(loud, quiet) == pytest.approx(expected, abs=0.3)
 
 
+def test_one_loud_sample_changes_one_frame_or_two() -> None:
+    signal = noise(1)
+    samples = signal.samples.copy()
+    samples[RATE] = 20.0
+    distance = log_spectral_distance_db(signal, Signal.audio(samples, RATE))
+    assert distance == pytest.approx(4 / 497 * 30.0, rel=0.5)
+
+
 def test_what_is_short_is_one_frame() -> None:
     assert log_spectral_distance_db(noise(1, n=1), noise(1, n=1)) == 0.0
     assert log_spectral_distance_db(noise(1, n=100), noise(2, n=100)) > 1.0
@@ -53,6 +61,8 @@ def test_what_is_short_is_one_frame() -> None:
 def test_what_is_not_alike_is_refused() -> None:
     with pytest.raises(ConfigError):
         log_spectral_distance_db(noise(1), noise(1, n=RATE))
+    with pytest.raises(ConfigError, match="F32 and S16 are not alike"):
+        log_spectral_distance_db(noise(1), Signal.audio(np.zeros((4 * RATE, 1), np.int16), RATE))
     image = Signal.image(np.zeros((4, 4), np.uint8))
     with pytest.raises(ConfigError, match="image has no spectrum"):
         log_spectral_distance_db(image, image)

@@ -56,6 +56,7 @@ class Cosine(Representation):
     fitted: Fitted | None = None
     salvage: bool = False
     _decoded: Kept[Segment] = field(default_factory=lambda: Kept(Segment.size), repr=False)
+    _failed: dict[int, CorruptError] = field(default_factory=dict, repr=False)
 
     @classmethod
     def fit(
@@ -122,6 +123,9 @@ class Cosine(Representation):
         """The integers of a segment. Raises BitstreamError if its bytes are damaged."""
         if self.fitted is not None:
             return self.fitted.segment(number)
+        failure = self._failed.get(number)
+        if failure is not None:
+            raise failure
         return self._decoded.get(number, self._decode)
 
     def _decode(self, number: int) -> Segment:
@@ -135,7 +139,8 @@ class Cosine(Representation):
         except BitstreamError as error:
             where = start if error.offset is None else error.offset
             message = f"segment {self.tile_name(number)} is damaged: {error.reason}"
-            raise CorruptError(message, offset=where) from None
+            failed = self._failed[number] = CorruptError(message, offset=where)
+            raise failed from None
 
     def _when(self, frames: range) -> str:
         rate = self.spec.sample_rate or 1

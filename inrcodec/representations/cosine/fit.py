@@ -39,6 +39,7 @@ __all__ = ["Fitted", "fit_sound"]
 Floats = NDArray[np.float64]
 
 _LEAST_ERROR = 1e-30
+_FINER_FOR_EARS = 64.0
 _SETTLED = STEPS_PER_OCTAVE // 2
 _ROUNDS = 3
 _MOST_CHOSEN = 16  # segments that stand for all of a sound while the step is far
@@ -161,7 +162,11 @@ class _Fitter:
         self._angles, largest = {}, 0.0
         for number in self._chosen:
             largest = max(largest, float(np.abs(self._part(number).exact).max(initial=0.0)))
-        least = max(1.1 * largest / LARGEST_COEFFICIENT, _exact_step(self._spec), 1e-30)
+        hearing, exact = self._model.hearing, _exact_step(self._spec)
+        most = float(LARGEST_COEFFICIENT)
+        if hearing is not None:  # whose steps are multiplied, and grow
+            most, exact = hearing.lowered(np.array(most)).item(), exact / _FINER_FOR_EARS
+        least = max(1.1 * largest / most, exact, 1e-30)
         self._finest = CosineModel.index_of(least)
 
     def _part(self, number: int) -> Part:

@@ -32,12 +32,13 @@ __all__ = ["HEARING", "Cells", "Hearing", "Shades", "gains_of", "levels_of", "sm
 Floats = NDArray[np.float64]
 Splits = NDArray[np.uint8]
 
-_UNIT: Final = 64  # of power and tilt
+_UNIT, _LEAST_POWER = 64, 16  # of power and tilt
 _EDGES: Final = np.array(
     (
         200, 400, 600, 800, 1000, 1250, 1550, 1900, 2350, 2900, 3600, 4500, 5600, 7000, 9500,
         12000, 15500,
-    )
+    ),
+    np.int64,
 )  # fmt: skip
 _BANDS: Final = len(_EDGES) + 1  # between those, in Hz
 _LOW_HZ, _HIGH_HZ = 100.0, 4000.0
@@ -75,8 +76,8 @@ class Hearing:
     def read(cls, reader: ByteReader) -> Self:
         """The inverse of `write`. Raises CorruptError."""
         power, tilt = reader.u8(), reader.u8()
-        if not 1 <= power <= _UNIT or tilt > _UNIT:
-            raise CorruptError(f"power {power}, tilt {tilt} of hearing is not in [1, 64], [0, 64]")
+        if not _LEAST_POWER <= power <= _UNIT or tilt > _UNIT:
+            raise CorruptError(f"power {power}, tilt {tilt} of hearing is not in [16, 64], [0, 64]")
         return cls(power, tilt)
 
     def raised(self, sizes: Floats) -> Floats:
@@ -241,14 +242,15 @@ def _hertz(length: int, rate: int) -> Floats:
 @lru_cache(maxsize=32)
 def _bands(length: int, rate: int) -> NDArray[np.int64]:
     """The bands of the coefficients of a block, told by whole numbers."""
-    odd = (2 * np.arange(length) + 1) * rate
+    odd = (2 * np.arange(length, dtype=np.int64) + 1) * rate
     return np.searchsorted(4 * length * _EDGES, odd, side="right")
 
 
 def _signs(first: int, shape: tuple[int, ...]) -> Floats:
     """-1 or 1 for coefficients [samples, channels], by their places in the segment."""
     n_samples, n_channels = shape
-    places = np.arange(first * n_channels, (first + n_samples) * n_channels).astype(np.uint32)
+    ends = first * n_channels, (first + n_samples) * n_channels
+    places = np.arange(*ends, dtype=np.int64).astype(np.uint32)
     mixed = (places + np.uint32(1)) * np.uint32(0x9E3779B1)
     mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(0x85EBCA77)
     mixed ^= mixed >> np.uint32(13)

@@ -19,6 +19,7 @@ class Kept(Generic[T]):
     def __init__(self, size: Callable[[T], int]) -> None:
         self._size = size
         self._known: dict[int, T] = {}
+        self._n_values = 0
 
     def get(self, number: int, make: Callable[[int], T]) -> T:
         """The value of a number, which `make` makes if it is not kept."""
@@ -26,13 +27,11 @@ class Kept(Generic[T]):
         if known is not None:
             return known
         made = self._known[number] = make(number)
+        self._n_values += self._size(made)
         while len(self._known) > _LEAST_KEPT and self._n_values > _KEPT_VALUES:
-            del self._known[next(iter(self._known))]  # the oldest
+            oldest = self._known.pop(next(iter(self._known)))
+            self._n_values -= self._size(oldest)
         return made
 
     def __len__(self) -> int:
         return len(self._known)
-
-    @property
-    def _n_values(self) -> int:
-        return sum(map(self._size, self._known.values()))
