@@ -81,25 +81,32 @@ def main() -> None:
     options = parser.parse_args()
     anchors = json.loads(options.anchors.read_text())["clips"]
     clips = curves_of(options.rows, anchors)
+    bands = curves_of(options.rows, anchors, mine="band_snr_db", theirs="snr_band_db")
     draw(clips, options.picture)
     link = os.path.relpath(options.picture, options.into.parent if options.into else Path("docs"))
-    lines = [*table(clips), *ears_tables(read_rows(options.ears) if options.ears else [])]
+    lines = [*table(clips, bands), *ears_tables(read_rows(options.ears) if options.ears else [])]
     text = "\n".join([f"![sounds: SNR over rate]({link})\n", *lines])
     print(text)
     if options.into:
         replace(options.into, "audio", text)
 
 
-def curves_of(rows: Path, anchors: Sequence[Mapping[str, Any]]) -> dict[str, Curves]:
-    """Curves of each clip, ours and those of other codecs."""
+def curves_of(
+    rows: Path,
+    anchors: Sequence[Mapping[str, Any]],
+    *,
+    mine: str = "snr_db",
+    theirs: str = "snr_db",
+) -> dict[str, Curves]:
+    """Curves of each clip, ours and those of other codecs, of fields that are SNRs."""
     found: dict[str, dict[str, list[Point]]] = {}
     for row in read_rows(rows):
-        point = Point(float(row["kbps"]), float(row["snr_db"]))
+        point = Point(float(row["kbps"]), float(row[mine]))
         found.setdefault(row["file"], {}).setdefault(row["model"], []).append(point)
     for clip in anchors:
         curves = found.get(str(clip["clip"]), {})
         for one in clip["points"]:
-            point = Point(float(one["kbps"]), float(one["snr_db"]))
+            point = Point(float(one["kbps"]), float(one[theirs]))
             curves.setdefault(FAMILIES[one["codec"]], []).append(point)
     return {
         clip: {name: rising(points) for name, points in curves.items()}
@@ -149,31 +156,34 @@ def share_of_bits(curves: Curves, codec: str | None = None) -> tuple[float, floa
     return math.exp(float(np.mean(logs))), math.exp(min(logs)), math.exp(max(logs))
 
 
-def table(clips: Mapping[str, Curves]) -> Iterator[str]:
-    """A line for each clip, and the means."""
+def table(clips: Mapping[str, Curves], bands: Mapping[str, Curves]) -> Iterator[str]:
+    """A line for each clip, and the means; `bands`: the same by the SNR in the band."""
     codecs = list(dict.fromkeys(FAMILIES.values()))
-    names = (f"at {AT_DB:g} dB: ours", "best codec", "bits", "at best", "at worst")
+    names = (f"at {AT_DB:g} dB: ours", "best codec", "bits", "at best", "at worst", "in the band")
     yield from head("clip", *names, *(f"bits, {codec}" for codec in codecs))
-    ours, others, shares = [], [], []
+    ours, others, shares, inside = [], [], [], []
     for clip, curves in clips.items():
         mine, best = kbps_at(curves[OURS], AT_DB), best_at(curves, AT_DB)
-        share = share_of_bits(curves)
+        share, band = share_of_bits(curves), share_of_bits(bands[clip])
         if mine is not None and best is not None:
             ours.append(mine)
             others.append(best[0])
         if share is not None:
             shares.append(share[0])
+        if band is not None:
+            inside.append(band[0])
         each = [share_of_bits(curves, codec) for codec in codecs]
         yield line(
             clip,
             "" if mine is None else f"{mine:.1f}",
             "" if best is None else f"{best[0]:.1f} ({best[1]})",
             *(("", "", "") if share is None else map(change, share)),
+            "" if band is None else change(band[0]),
             *("" if one is None else change(one[0]) for one in each),
         )
-    total = [math.exp(float(np.mean(np.log(values)))) for values in (ours, others, shares)]
+    total = [math.exp(float(np.mean(np.log(values)))) for values in (ours, others, shares, inside)]
     means = f"{total[0]:.1f}", f"{total[1]:.1f}", change(total[2])
-    yield line("geometric mean", *means, *[""] * (2 + len(codecs)))
+    yield line("geometric mean", *means, "", "", change(total[3]), *[""] * len(codecs))
     yield ""
 
 

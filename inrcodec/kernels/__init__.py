@@ -112,11 +112,11 @@ def mlp(
     """The values [n, outputs] of a small network at `x` [n, inputs].
 
     A layer is h = activation(W h + b) with `weights` [outputs, inputs] and `biases` [outputs] or
-    none; the last one has no activation. Torch tensors get gradients for all arguments. float32 on
-    the CPU, and of small ReLU networks on a GPU, runs natively where that is built, all else on the
-    reference. Raises ConfigError when
-    shapes do not chain, for more than 33 layers or a size outside [1, 1024], and for arrays of
-    other than floats, of several types or on several devices.
+    none; the last one has no activation. Torch tensors get gradients for all arguments, which have
+    none themselves (NotImplementedError). float32 on the CPU, and of small ReLU networks on a GPU,
+    runs natively where that is built, all else on the reference. Raises ConfigError when shapes do
+    not chain, for more than 33 layers or a size outside [1, 1024], and for arrays of other than
+    floats, of several types or on several devices.
     """
     named = {f"weights[{i}]": weight for i, weight in enumerate(weights)}
     named |= {f"biases[{i}]": bias for i, bias in enumerate(biases or ())}

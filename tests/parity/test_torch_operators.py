@@ -105,3 +105,12 @@ def test_a_function_over_many_inputs_has_the_features_of_each(case: Any) -> None
     many = torch.stack([coords, coords.flip(0)])
     together = torch.func.vmap(lambda x: grid_encode(x, table, GEOMETRY))(many)
     assert torch.equal(together, torch.stack([grid_encode(x, table, GEOMETRY) for x in many]))
+
+
+def test_gradients_of_a_network_have_no_derivatives() -> None:
+    x = torch.rand(5, 2, requires_grad=True)
+    weights = [torch.randn(4, 2), torch.randn(1, 4)]
+    values = mlp(x, weights, None, "relu")
+    (first,) = torch.autograd.grad(values.square().sum(), x, create_graph=True)
+    with pytest.raises(NotImplementedError, match="have no derivatives"):
+        torch.autograd.grad(first.sum(), x)

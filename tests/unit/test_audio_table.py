@@ -54,8 +54,9 @@ def test_shares_are_of_the_best_codec_where_both_are() -> None:
 
 def test_the_table_has_a_line_for_each_clip_and_the_means() -> None:
     clips = {"a": {"cosine": OURS, "opus": OPUS}, "b": {"cosine": OURS, "opus": MP3}}
-    lines = list(audio_table.table(clips))
+    lines = list(audio_table.table(clips, clips))
     assert lines[2].split(" | ")[1:4] == ["8.0", "32.0 (opus)", "-75 %"]
+    assert lines[2].split(" | ")[6] == "-75 %"  # in the band
     assert lines[4].split(" | ")[1:3] == ["8.0", "45.3"]
 
 
