@@ -7,7 +7,8 @@ The rows are those of `run_rd.py --set audio`. The JSON has points of other code
 codec, kbps of the file, SNR in dB over all samples and channels. Of each clip, the best codec at an
 SNR is the one that needs the fewest bits there, by straight lines between points in dB and log of
 kbps; AAC and MP3 count with whichever of their settings is best. "bits" is what we need of that in
-the mean over all SNR that both cover, up to 128 kbps of the codec, less 1; "at 20 dB" are kbps.
+the mean over all SNR that both cover, up to 128 kbps of the codec, less 1; "in the band" the same
+by the SNR from 40 Hz to 7/16 of the rate, 16 kHz at most; "at 20 dB" are kbps.
 With --ears, rows of `run_rd.py --set ears`, tables follow of PESQ, ESTOI and log spectral distances
 at some rates: of `cosine`, of the same tuned for hearing, and of other codecs, by straight lines
 over the log of kbps; nothing where a codec has no rate so low. Written are
@@ -57,6 +58,7 @@ HEARD = {
     "aac": "AAC",
     "mp3": "MP3",
 }
+SHOWN_OF_EACH = ("mse", "perceptual", "Opus")
 STEP_DB, AT_DB = 0.25, 20.0
 
 
@@ -188,7 +190,7 @@ def table(clips: Mapping[str, Curves], bands: Mapping[str, Curves]) -> Iterator[
 
 
 def ears_tables(rows: Sequence[CsvRow]) -> Iterator[str]:
-    """A table for each measure: a line for each sound and codec, then means over all."""
+    """A table for each measure: lines for sounds, of ours and Opus, then means of all."""
     for measure, (what, rates) in MEASURES.items() if rows else ():
         yield from head("sound", what, *(f"{rate:g} kbps" for rate in rates))
         known = [row for row in rows if row[measure]]
@@ -200,7 +202,8 @@ def ears_tables(rows: Sequence[CsvRow]) -> Iterator[str]:
                 values = [value_at(points, rate, measure) for rate in rates]
                 if any(value is not None for value in values):
                     means.setdefault(name, []).append(values)
-                    yield line(file, name, *map(shown, values))
+                    if name in SHOWN_OF_EACH:
+                        yield line(file, name, *map(shown, values))
         for name, values in means.items():
             columns = zip(*values, strict=True)
             yield line("mean", name, *(shown(mean_of(column, len(files))) for column in columns))

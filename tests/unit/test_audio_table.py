@@ -82,7 +82,7 @@ def test_sounds_for_ears_stand_beside_codecs() -> None:
         ["| mean", "mse", "2.51"],
         ["| mean", "Opus", ""],  # not of both sounds
     ]
-    assert [line.split(" | ")[2] for line in lines if line.startswith("| c | MP3")] == ["3.00"]
+    assert not [line for line in lines if line.startswith("| c")]  # of MP3, the means alone
     assert list(audio_table.ears_tables([])) == []
 
 
