@@ -31,7 +31,7 @@ def filled(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.f
     return np.where(mask, coarse, values)
 
 
-def nearest(points: NDArray[np.float32], grid: tuple[int, ...]) -> tuple[NDArray[np.int64], ...]:
+def nearest(points: NDArray[np.floating], grid: tuple[int, ...]) -> tuple[NDArray[np.int64], ...]:
     """The index of the sample nearest to each point [n, axes] of [0, 1], axis by axis."""
     inside = np.nan_to_num(np.clip(points.astype(np.float64), 0.0, 1.0))
     return tuple(

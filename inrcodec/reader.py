@@ -137,13 +137,13 @@ class Reader:
     def sample(self, coords: ArrayLike) -> NDArray[np.floating]:
         """Values [n, channels] at coords [n, axes] in [0, 1], in units of the samples, not rounded.
 
-        Sample i of n on an axis lies at (i + 0.5) / n. float32, of arrays float64; NaN where the
-        nearest sample is no number. Raises ConfigError for another shape, and
-        for a representation that cannot be evaluated between its samples.
+        Sample i of n on an axis lies at (i + 0.5) / n; give float64 on long axes. Values are
+        float32, of arrays float64; NaN where the nearest sample is no number. Raises ConfigError
+        for another shape, and for a representation that cannot be evaluated between its samples.
         """
         n_axes = len(self.spec.grid)
         try:
-            points = np.asarray(coords, np.float32)
+            points = np.asarray(coords, np.float64)
         except (TypeError, ValueError):
             raise ConfigError(f"coords are not numbers [n, {n_axes}]") from None
         if points.ndim != 2 or points.shape[1] != n_axes:

@@ -338,3 +338,13 @@ def test_rounding_saves_bits_at_equal_errors() -> None:
     plain = [costs(step, np.rint(exact / step).astype(np.int32)) for step in (1.0, 1.2, 1.4, 1.7)]
     at_equal_errors = np.interp(errors, [e for _, e in plain], [b for b, _ in plain])
     assert bits < 0.97 * at_equal_errors
+
+
+def test_places_in_a_long_sound_are_exact() -> None:
+    n = 1 << 22
+    samples = np.zeros((n, 1), np.int16)
+    samples[-4096:, 0] = np.random.default_rng(3).integers(-9000, 9000, 4096)
+    reader = Reader(encoded(Signal.audio(samples, RATE), "snr", 30.0).data)
+    places = np.array([n - 4000, n - 3999, n - 1000, n - 1])
+    values = reader.sample((places[:, None] + 0.5) / n)
+    np.testing.assert_allclose(values, reader[n - 4096 :][places - n + 4096], atol=0.6)
