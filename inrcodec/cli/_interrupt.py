@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from types import FrameType
 __all__ = ["EXIT_INTERRUPTED", "Interrupted", "ending_fit", "interruptible"]
 
 EXIT_INTERRUPTED = 130
+_ENDING = b"\ninrcodec: ending with what there is; once more to end at once\n"
 
 _Handler = Callable[[int, FrameType | None], None]
 
@@ -32,13 +34,14 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def ending_fit() -> Iterator[threading.Event]:
-    """Inside, the first SIGINT or SIGTERM sets the event; the next one raises Interrupted."""
+    """Inside, the first SIGINT or SIGTERM sets the event and says so; the next is Interrupted."""
     cancel = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
         if cancel.is_set():
             raise Interrupted
         cancel.set()
+        os.write(2, _ENDING)  # not by a stream, which may be in the middle of a line
 
     with _handling(stop):
         yield cancel

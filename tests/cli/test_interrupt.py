@@ -34,6 +34,7 @@ def test_a_signal_writes_the_best_so_far_and_gives_130(run, spawn, large, number
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert stderr.count(b"ending with what there is; once more to end at once") == 1
     assert b"interrupted; large.inr holds the best so far" in stderr
     assert run("verify", large.with_suffix(".inr")).code == 0
 
