@@ -25,6 +25,9 @@ def sound_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
     three = waves(400, channels=3) * 1.6 - 0.8
     loud = np.rint(clicks * 32000).astype(np.int16)
     parts = {"frame": 128, "segment_seconds": 0.05}
+    angles = np.arange(3300)[:, None] * np.array([0.3, 1.9, 2.9])
+    apart = np.sin(angles) @ np.array([[0.3, 0.1], [0.05, -0.2], [-0.02, 0.25]])
+    wide = np.rint(apart * 20000).astype(np.int16)
     return {
         "mono16": (usual["mono16"], small),
         "stereo24_part": (usual["stereo24_part"], small),
@@ -33,6 +36,7 @@ def sound_signals() -> dict[str, tuple[Signal, dict[str, object]]]:
         "three_float32": (Signal.audio(three.astype(np.float32), 48000), small),
         "mono8": (Signal.audio((128 + loud / 256).astype(np.uint8), RATE), small),
         "one_sample": (Signal.audio(np.array([0.25], np.float16), RATE), {}),
+        "turned": (Signal.audio(wide, 800), small),
         "silence": (Signal.audio(np.zeros((300, 2), np.int16), 44100), {}),
     }
 
@@ -58,6 +62,8 @@ def sound_faults() -> dict[str, bytes]:
     pair = Tiled.of("cosine_stereo24_part")
     turned = (bytes([64]) + pair.tiles[0][1:], *pair.tiles[1:])
     at = len(one.model) - 4  # of the step
+    bands = Tiled.of("cosine_turned")
+    (banded,) = bands.tiles
     heard = Tiled.of("cosine_heard_24k")
     (shaded,), end = heard.tiles, len(heard.model)
     words, n = unsized(shaded)
@@ -74,6 +80,7 @@ def sound_faults() -> dict[str, bytes]:
         "cosine_tile_missing": parts.with_tile(*tiles[:-1]),
         "cosine_tile_more": one.with_tile(tile, tile),
         "cosine_angle": pair.with_tile(*turned),
+        "cosine_angle_of_band": bands.with_tile(banded[:18] + b"\x40" + banded[19:]),
         "cosine_words_short": one.with_tile(tile[:-4]),
         "cosine_words_long": one.with_tile(tile + bytes(4)),
         "cosine_words_odd": one.with_tile(tile + b"\1"),

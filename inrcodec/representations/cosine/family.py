@@ -156,7 +156,7 @@ class Cosine(Representation):
                 raise
         n_frames = len(self.model.segment(number, self.spec))
         n_values = n_frames * self.model.frame * self.spec.channels
-        angles = (0,) * (self.spec.channels // 2)
+        angles = ((0,),) * (self.spec.channels // 2)
         return Segment(np.zeros(n_frames, np.uint8), angles, np.zeros(n_values, np.int32))
 
     @property

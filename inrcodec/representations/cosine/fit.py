@@ -28,10 +28,11 @@ from inrcodec.representations.cosine.context import LARGEST_COEFFICIENT
 from inrcodec.representations.cosine.hearing import HEARING, smear_of
 from inrcodec.representations.cosine.kept import Kept
 from inrcodec.representations.cosine.pack import STEPS_PER_OCTAVE, CosineModel, Segment
-from inrcodec.representations.cosine.part import Part, angles_of
+from inrcodec.representations.cosine.part import Part
 from inrcodec.representations.cosine.rendering import Rendering, silence_of
 from inrcodec.representations.cosine.rounding import STEPS_SQUARED_PER_PRICE
 from inrcodec.representations.cosine.transform import Blocks, forward
+from inrcodec.representations.cosine.turning import Angles, angles_of
 from inrcodec.signal import Signal, SignalSpec
 
 __all__ = ["Fitted", "fit_sound"]
@@ -98,7 +99,7 @@ class _Fitter:
         self._rate = spec.sample_rate
         self._model = CosineModel(frame, most_splits, segment_frames, 0, (0, 0), hearing)
         self._splits = np.zeros(n_frames, np.uint8)
-        self._angles: dict[int, tuple[int, ...]] = {}
+        self._angles: dict[int, Angles] = {}
         self._chosen: Sequence[int] = range(self._model.n_segments(spec))
         self._iterations = 0
 
@@ -180,9 +181,10 @@ class _Fitter:
         first = (frames.start - around.start) * self._model.frame
         own = slice(first, first + len(frames) * self._model.frame)
         coefficients = forward(self._values(around), blocks)[own]
-        if number not in self._angles:  # once: what is made anew must be the same
-            self._angles[number] = angles_of(coefficients)
         splits = self._splits[frames.start : frames.stop]
+        own_blocks = Blocks.of_splits(self._model.frame, splits)
+        if number not in self._angles:  # once: what is made anew must be the same
+            self._angles[number] = angles_of(coefficients, own_blocks, self._rate)
         return Part(
             frames,
             splits,

@@ -10,7 +10,6 @@ bands in time say how much (perceptual noise substitution: Herre & Schulz 1998).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from inrcodec.container import ByteReader, ByteWriter
 from inrcodec.entropy.coder import no_encoder_writes
 from inrcodec.errors import CorruptError
+from inrcodec.representations.cosine.bands import N_BANDS, bands_of, hertz_of
 from inrcodec.representations.cosine.context import (
     CoefficientShape,
     coefficient_bits,
@@ -33,14 +33,6 @@ Floats = NDArray[np.float64]
 Splits = NDArray[np.uint8]
 
 _UNIT, _LEAST_POWER = 64, 16  # of power and tilt
-_EDGES: Final = np.array(
-    (
-        200, 400, 600, 800, 1000, 1250, 1550, 1900, 2350, 2900, 3600, 4500, 5600, 7000, 9500,
-        12000, 15500,
-    ),
-    np.int64,
-)  # fmt: skip
-_BANDS: Final = len(_EDGES) + 1  # between those, in Hz
 _LOW_HZ, _HIGH_HZ = 100.0, 4000.0
 _GROUPS: Final = 4  # of a frame at most, each with levels of its own
 _ROW: Final = 32  # numbers of a group and channel: levels, then a gain, then zeros
@@ -94,7 +86,7 @@ class Hearing:
         """What the step of each coefficient of a channel is multiplied by: [samples]."""
         steps = np.repeat(np.exp2(gains / _GAINS_PER_OCTAVE), blocks.n_samples // len(gains))
         for length, span in blocks.runs():
-            tilts = _hertz(length, rate).clip(_LOW_HZ, _HIGH_HZ) / 1000.0
+            tilts = hertz_of(length, rate).clip(_LOW_HZ, _HIGH_HZ) / 1000.0
             steps[span] *= np.resize(tilts ** (self.tilt / _UNIT), span.stop - span.start)
         return steps
 
@@ -118,10 +110,7 @@ class Cells(NamedTuple):
         ]
         blocks = Blocks.of_splits(frame, splits)
         groups = np.repeat(np.concatenate(parts), blocks.lengths)
-        bands = np.empty(blocks.n_samples, np.int64)
-        for length, span in blocks.runs():
-            bands[span] = np.resize(_bands(length, rate), span.stop - span.start)
-        return cls(groups, bands)
+        return cls(groups, bands_of(blocks, rate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +135,9 @@ class Shades:
         first, n_channels = _first_groups(splits), self.levels.shape[1]
         shape = _shape(int(first[-1]), n_channels)
         rows = np.zeros((4 * shape.n_frames, n_channels, _ROW), np.int32)
-        rows[: len(self.levels), :, :_BANDS] = self.levels
+        rows[: len(self.levels), :, :N_BANDS] = self.levels
         rises = np.diff(self.gains, prepend=0)
-        rows[first[:-1], 0, _BANDS] = np.where(rises < 0, -2 * rises - 1, 2 * rises)
+        rows[first[:-1], 0, N_BANDS] = np.where(rises < 0, -2 * rises - 1, 2 * rises)
         return np.full(shape.n_frames, 2, np.uint8), rows.ravel(), shape
 
     @classmethod
@@ -159,9 +148,9 @@ class Shades:
         shape = _shape(n_groups, n_channels)
         fours, values = decode_coefficients(data, shape)
         rows = values.reshape(-1, n_channels, _ROW).astype(np.int64)
-        rises = rows[first[:-1], 0, _BANDS]
+        rises = rows[first[:-1], 0, N_BANDS]
         gains = np.cumsum(np.where(rises % 2 == 1, -(rises + 1) // 2, rises // 2))
-        shades = cls(gains, rows[:n_groups, :, :_BANDS])
+        shades = cls(gains, rows[:n_groups, :, :N_BANDS])
         is_odd = bool(np.any(fours != 2)) or np.any(shades.levels > _MOST_LEVEL)
         is_odd = is_odd or np.any(gains < _LEAST_GAIN) or np.any(gains > _MOST_GAIN)
         if is_odd or not np.array_equal(shades._numbers(splits)[1], values):
@@ -195,8 +184,8 @@ def levels_of(sizes: Floats, whole: NDArray[np.int32], cells: Cells) -> NDArray[
     `whole`: what they are rounded to. Noise is weaker than what it stands for, as it is not that.
     Where some are not 0 it is the same always, and where none is 0 as before, which takes no bits.
     """
-    n_cells = (int(cells.groups[-1]) + 1) * _BANDS
-    places, levels = cells.groups * _BANDS + cells.bands, []
+    n_cells = (int(cells.groups[-1]) + 1) * N_BANDS
+    places, levels = cells.groups * N_BANDS + cells.bands, []
     n_all = np.bincount(places, None, n_cells)
     for channel in range(sizes.shape[1]):
         is_zero = whole[:, channel] == 0
@@ -205,7 +194,7 @@ def levels_of(sizes: Floats, whole: NDArray[np.int32], cells: Cells) -> NDArray[
         amplitudes = _LONE_SHARE * np.sqrt(powers / np.maximum(n_zeros, 1))
         own = np.rint(_MOST_LEVEL + np.log2(np.maximum(amplitudes, 1e-9) / _LOUDEST))
         own = np.where(n_zeros < n_all, _LEVEL_AMONG, own.clip(0, _MOST_LEVEL))
-        levels.append(_held(own.reshape(-1, _BANDS), (n_zeros == 0).reshape(-1, _BANDS)))
+        levels.append(_held(own.reshape(-1, N_BANDS), (n_zeros == 0).reshape(-1, N_BANDS)))
     return np.stack(levels, axis=1).astype(np.int64)
 
 
@@ -232,18 +221,6 @@ def _first_groups(splits: Splits) -> NDArray[np.int64]:
 def _shape(n_groups: int, n_channels: int) -> CoefficientShape:
     """Rows of groups, four to a frame of the coder."""
     return CoefficientShape(-(-n_groups // 4), 4 * _ROW, n_channels, 2, has_signs=False)
-
-
-def _hertz(length: int, rate: int) -> Floats:
-    """The frequencies of the coefficients of a block."""
-    return (2.0 * np.arange(length, dtype=np.float64) + 1.0) * (rate / (4.0 * length))
-
-
-@lru_cache(maxsize=32)
-def _bands(length: int, rate: int) -> NDArray[np.int64]:
-    """The bands of the coefficients of a block, told by whole numbers."""
-    odd = (2 * np.arange(length, dtype=np.int64) + 1) * rate
-    return np.searchsorted(4 * length * _EDGES, odd, side="right")
 
 
 def _signs(first: int, shape: tuple[int, ...]) -> Floats:

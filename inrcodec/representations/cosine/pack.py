@@ -26,16 +26,20 @@ from inrcodec.representations.cosine.context import (
 )
 from inrcodec.representations.cosine.hearing import Hearing, Shades
 from inrcodec.representations.cosine.transform import Blocks
+from inrcodec.representations.cosine.turning import (
+    Angles,
+    angles_to_bytes,
+    read_angles,
+    turned,
+)
 from inrcodec.signal import Kind, SignalSpec
 
 __all__ = [
-    "ANGLES",
     "STEPS_PER_OCTAVE",
     "CosineModel",
     "Segment",
     "from_coded_order",
     "in_coded_order",
-    "turned",
 ]
 
 Floats = NDArray[np.float64]
@@ -43,8 +47,6 @@ _Number = TypeVar("_Number", np.int32, np.float64)
 
 STEPS_PER_OCTAVE = 128
 LARGEST_STEP = 4.0
-ANGLES = 64
-"""Of half a turn."""
 
 _MOST_STEP_INDEX = 26 * STEPS_PER_OCTAVE
 _SHRINK_UNIT = 1.0 / 512.0
@@ -154,12 +156,12 @@ class CosineModel:
         symbols = segment.values.reshape(len(segment.splits), -1)[part].ravel()
         blocks = Blocks.of_splits(self.frame, segment.splits[part])
         ordered = from_coded_order(self._values(symbols), blocks, spec.channels)
-        if self.hearing is not None and segment.shades is not None:
-            rate, shades = spec.sample_rate or 1, segment.shades
+        rate, shades = spec.sample_rate or 1, segment.shades
+        if self.hearing is not None and shades is not None:
             noise = shades.noise(self.frame, segment.splits, rate, frames)
             ordered = np.where(ordered == 0.0, noise, ordered)
             ordered *= self.hearing.steps(blocks, shades.gains[part], rate)[:, None]
-        return turned(ordered * self.step, segment.angles, back=True)
+        return turned(ordered * self.step, segment.angles, blocks, rate, back=True)
 
     def _values(self, symbols: NDArray[np.int32]) -> Floats:
         """What coded integers stand for, in steps."""
@@ -180,7 +182,7 @@ class Segment:
     """
 
     splits: NDArray[np.uint8]
-    angles: tuple[int, ...]
+    angles: Angles
     values: NDArray[np.int32]
     shades: Shades | None = None
 
@@ -196,7 +198,7 @@ class Segment:
     def to_bytes(self, shape: CoefficientShape) -> bytes:
         """The payload of TILE."""
         writer, words = ByteWriter(), encode_coefficients(self.splits, self.values, shape)
-        writer.raw(bytes(self.angles))
+        writer.raw(angles_to_bytes(self.angles))
         if self.shades is not None:
             writer.varint(len(words))
         writer.raw(words)
@@ -213,27 +215,13 @@ class Segment:
         `is_heard`: whether there are shades.
         """
         reader = ByteReader(payload, name="it", base=start)
-        angles = tuple(reader.u8() for _ in range(shape.n_channels // 2))
-        if any(angle >= ANGLES for angle in angles):
-            raise CorruptError(f"angles {list(angles)} are not all below {ANGLES}", offset=start)
+        angles = read_angles(reader, shape.n_channels, start=start)
         words = reader.take(reader.varint() if is_heard else reader.bytes_left)
         splits, values = decode_coefficients(words, shape)
         if not is_heard:
             return Segment(splits, angles, values)
         shades = Shades.from_bytes(reader.take(reader.bytes_left), splits, shape.n_channels)
         return Segment(splits, angles, values, shades)
-
-
-def turned(coefficients: Floats, angles: tuple[int, ...], *, back: bool = False) -> Floats:
-    """Coefficients [n, channels], each two channels turned by their angle, there or back."""
-    out = coefficients.copy()
-    for pair, angle in enumerate(angles):
-        radians = np.pi * angle / ANGLES
-        cosine, sine = math.cos(radians), math.sin(radians) * (-1.0 if back else 1.0)
-        first, second = coefficients[:, 2 * pair], coefficients[:, 2 * pair + 1]
-        out[:, 2 * pair] = cosine * first + sine * second
-        out[:, 2 * pair + 1] = cosine * second - sine * first
-    return out
 
 
 def in_coded_order(values: NDArray[_Number], blocks: Blocks) -> NDArray[_Number]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.representations.cosine.hearing import Cells, Hearing, Shades, gains_of, levels_of
-from inrcodec.representations.cosine.pack import ANGLES, Segment, in_coded_order, turned
+from inrcodec.representations.cosine.pack import Segment, in_coded_order
 from inrcodec.representations.cosine.rounding import rounded
 from inrcodec.representations.cosine.transform import Blocks
+from inrcodec.representations.cosine.turning import Angles, turned
 
-__all__ = ["Part", "angles_of"]
+__all__ = ["Part"]
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +28,7 @@ class Part:
         splits: NDArray[np.uint8],
         coefficients: Floats,
         *,
-        angles: tuple[int, ...],
+        angles: Angles,
         rate: int,
         hearing: Hearing | None,
     ) -> None:
@@ -37,7 +36,7 @@ class Part:
         self._frame = len(coefficients) // len(frames)
         self._angles, self._blocks = angles, Blocks.of_splits(self._frame, splits)
         self._rate, self._hearing = rate, hearing
-        self.exact = turned(coefficients, angles)
+        self.exact = turned(coefficients, angles, self._blocks, rate)
         if hearing is not None:
             self._gains = gains_of(self.exact, self._frame)
             self.exact /= hearing.steps(self._blocks, self._gains, rate)[:, None]
@@ -69,13 +68,3 @@ class Part:
         """As they are rounded."""
         sizes: Floats = self.exact / step
         return sizes if self._hearing is None else self._hearing.raised(sizes)
-
-
-def angles_of(coefficients: Floats) -> tuple[int, ...]:
-    """For each two channels, by how much they are turned so that the first has most."""
-    angles = []
-    for first in range(0, coefficients.shape[1] - 1, 2):
-        a, b = coefficients[:, first], coefficients[:, first + 1]
-        radians = 0.5 * math.atan2(2.0 * float(a @ b), float(a @ a) - float(b @ b))
-        angles.append(round(radians / math.pi * ANGLES) % ANGLES)
-    return tuple(angles)
