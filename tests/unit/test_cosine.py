@@ -376,6 +376,14 @@ def model_second(function: Any, segment: Segment) -> Any:
     return from_coded_order(segment.values.astype(float), blocks, 2)[:, 1]
 
 
+@pytest.mark.parametrize("loudness", [0.0, 3000.0])
+def test_bands_that_are_alike_have_one_angle(loudness: float) -> None:
+    left = np.random.default_rng(6).standard_normal(5 * RATE) * loudness
+    samples = np.rint(np.stack([left, left], axis=1)).astype(np.int16)
+    function = encoded(Signal.audio(samples, RATE), "snr", 10.0).function
+    assert function._segment(0).angles == ((16,),)
+
+
 def test_angles_come_back() -> None:
     for angles in (((5,),), (tuple(range(18)), (63,)), ((0,), tuple(range(40, 58)))):
         data = angles_to_bytes(angles)

@@ -42,10 +42,14 @@ def angles_of(coefficients: Floats, blocks: Blocks, rate: int) -> Angles:
 
 def _best(a: Floats, b: Floats, bands: NDArray[np.int64], n_bands: int) -> tuple[int, ...]:
     both, own = 2.0 * np.bincount(bands, a * b, n_bands), np.bincount(bands, a * a - b * b, n_bands)
-    return tuple(
-        round(0.5 * math.atan2(y, x) / math.pi * _ANGLES) % _ANGLES
+    angles = [
+        round(0.5 * math.atan2(y, x) / math.pi * _ANGLES) % _ANGLES if x or y else None
         for y, x in zip(both.tolist(), own.tolist(), strict=True)
-    )
+    ]
+    known = [angle for angle in angles if angle is not None]
+    if len(set(known)) <= 1:
+        return (known[0] if known else 0,)
+    return tuple(angle or 0 for angle in angles)
 
 
 def turned(
