@@ -22,11 +22,11 @@ import numpy as np
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import rd_baselines
+from demo import LOUDEST_DB, QUIETEST_DB, spectrogram
 from matplotlib.axes import Axes
 from PIL import Image
 from rd_sets import read_sound
 
-from demo import LOUDEST_DB, QUIETEST_DB, spectrogram
 from inrcodec import Signal, decode, encode, metrics
 
 SHOWN = (("speech-male", 24.0), ("guitar48_stereo_44100Hz", 32.0))
