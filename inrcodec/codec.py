@@ -24,6 +24,7 @@ __all__ = [
     "Encoded",
     "Function",
     "check_same_integers",
+    "check_work",
     "decode",
     "encode",
     "evaluate",
@@ -179,14 +180,17 @@ def evaluate(
     samples, macs = np.empty(0, spec.sample_format.dtype), 0.0
     for piece in function.pieces(windows):
         macs += _macs_of(piece, factors)
-        if macs > limits.max_macs:
-            raise LimitError(
-                f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}"
-            )
+        check_work(macs, limits)
         if samples.size == 0:
             samples = np.empty(shape, spec.sample_format.dtype)
         _fill(samples[piece.where], piece, factors, spec)
     return samples
+
+
+def check_work(macs: float, limits: DecodeLimits) -> None:
+    """Raise LimitError for more multiplications than that."""
+    if macs > limits.max_macs:
+        raise LimitError(f"{macs:.3g} multiplications are over the limit of {limits.max_macs:.3g}")
 
 
 def _fill(

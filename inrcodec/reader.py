@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inrcodec import codec
 from inrcodec.container import DecodeLimits, breakdown
-from inrcodec.errors import BitstreamError, ConfigError, LimitError
+from inrcodec.errors import BitstreamError, ConfigError
 from inrcodec.mask import nearest
 from inrcodec.representations.base import Cost, Window
 from inrcodec.signal import Kind, Metadata, Signal, SignalSpec
@@ -223,11 +223,7 @@ class Reader:
         if self.spec.kind is not Kind.AUDIO:
             raise ConfigError(f"parts of a stream that holds {self.spec.kind.name.lower()}")
         whole, most = self.scene(view or View()), self._limits.max_samples // self.spec.channels
-        macs = whole.spec.n_points * self.cost.macs_per_point
-        if macs > self._limits.max_macs:
-            raise LimitError(
-                f"{macs:.3g} multiplications are over the limit of {self._limits.max_macs:.3g}"
-            )
+        codec.check_work(whole.spec.n_points * self.cost.macs_per_point, self._limits)
         for scene in sound_parts(whole, min(n_frames, max(most, 1))):
             yield self._signal(scene)
 

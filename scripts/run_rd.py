@@ -13,10 +13,10 @@ papers on such functions do, and their SNR. `rd_baselines.py` says how other cod
 The sets kodak, photos and cuts have a budget of iterations, and of seconds too if that is given.
 Kodak and photos are asked for lambdas; with --crop they are cut to the middle of each image. Their
 rows have more columns: `j` is MSE + lambda x bpp, of samples in [0, 1]; `network_bytes` are those
-of the tiles that are no words of latents, which are `latent_bytes`. Rows of the sets audio and cuts
-have SI-SDR too, and ESTOI and PESQ of speech (the extra speech). Cuts are the first three seconds
-of sounds; audio/recombiner-example.wav is examples/ground_truth.wav of GitHub
-cambridge-mlg/RECOMBINER.
+of the tiles that are no words of latents, which are `latent_bytes`. Rows of the sets audio, ears
+and cuts have SI-SDR too, and ESTOI and PESQ of speech (the extra speech), those of audio and ears
+the SNR in a band and the log spectral distance. Cuts are the first three seconds of sounds;
+audio/recombiner-example.wav is examples/ground_truth.wav of GitHub cambridge-mlg/RECOMBINER.
 """
 
 from __future__ import annotations

@@ -215,7 +215,8 @@ def _encode_signal(source: Signal, task: Task, run: _Run) -> _Outcome:
     }
     if signal.spec.kind is Kind.AUDIO:
         measured["psnr_db"] = metrics.ratio_db(measure.peak_power(signal), result.mse)
-        measured["kbps"] = metrics.kbps(n_bytes, signal.seconds or 0.0)
+        assert signal.seconds is not None, "sounds have a rate"
+        measured["kbps"] = metrics.kbps(n_bytes, signal.seconds)
         measured["snr_db"] = metrics.ratio_db(measure.power(signal), result.mse)
     else:
         measured["psnr_db"] = metrics.psnr_db(signal, result.signal)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 __all__ = ["EXIT_INTERRUPTED", "Interrupted", "ending_fit", "interruptible"]
@@ -41,7 +42,9 @@ def ending_fit() -> Iterator[threading.Event]:
         if cancel.is_set():
             raise Interrupted
         cancel.set()
-        os.write(2, _ENDING)  # not by a stream, which may be in the middle of a line
+        if sys.stderr is not None:  # else 2 may be the number of any file
+            with suppress(OSError):  # nobody may read it
+                os.write(2, _ENDING)  # not by the stream, which may be in the middle of a line
 
     with _handling(stop):
         yield cancel

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Target", "decode", "decode_file"]
 
+_MOST_NAMED = 20  # damaged tiles
+
 
 def decode(
     *,
@@ -212,9 +214,6 @@ def _shape(fields: Mapping[str, Any]) -> str:
     """The size of what was written; of an image, the width first."""
     grid = fields["grid"] if fields["kind"] == "array" else reversed(fields["grid"])
     return f"{' x '.join(map(str, grid))} samples, {fields['channels']} channels"
-
-
-_MOST_NAMED = 20
 
 
 def _damage(reader: Reader, view: View) -> str | None:

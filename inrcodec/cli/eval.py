@@ -129,7 +129,8 @@ def compare(reference: Signal, data: bytes, *, speech: bool = False) -> dict[str
     _check_alike(reference.spec, reader.spec, reader.part_start)
     decoded = _decoded(reader)
     decode_seconds = time.monotonic() - started
-    reference = _matching(reference, decoded)
+    if decoded.part is not None:
+        reference = reference.cut(*decoded.part)
     fields: dict[str, object] = {
         "bytes": len(data),
         "bpp": metrics.bpp(len(data), decoded.spec),
@@ -164,11 +165,6 @@ def _decoded(reader: Reader) -> Signal:
         spec=reader.spec,
         part=None if start is None else (start, start + n_frames),
     )
-
-
-def _matching(reference: Signal, decoded: Signal) -> Signal:
-    """The part of the reference that was coded."""
-    return reference if decoded.part is None else reference.cut(*decoded.part)
 
 
 def _check_alike(reference: SignalSpec, coded: SignalSpec, part_start: int | None) -> None:

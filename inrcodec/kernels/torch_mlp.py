@@ -133,14 +133,6 @@ def _backward(
     return of_x if needs_x else None, of_parameters, *(None for _ in fields)
 
 
-def _keep_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    """As `_refuse` needs nothing."""
-
-
-def _refuse(ctx: Any, *cotangents: Tensor) -> None:
-    raise NotImplementedError("gradients of a network have no derivatives here")
-
-
 _values: Final = Operator(
     f"mlp(Tensor x, Tensor parameters, {_FIELDS}) -> Tensor",
     _forward,
@@ -153,6 +145,4 @@ _of_all: Final = Operator(
     f"{_FIELDS}) -> (Tensor, Tensor)",
     _gradients,
     fake=_empty_gradients,
-    keep=_keep_nothing,
-    back=_refuse,
 )

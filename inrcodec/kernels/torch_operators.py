@@ -30,8 +30,9 @@ class Operator:
     """The operator of a `schema`, as torch writes them: `name(arguments) -> results`.
 
     `run` computes it, and `fake` gives results of the right shapes, also for tensors without data.
-    If it has a gradient, `keep` gets the context, the inputs and the output on the way there, and
-    `back` gives the gradients of all inputs, from the context and those of the output.
+    `keep` gets the context, the inputs and the output on the way there, and `back` gives the
+    gradients of all inputs, from the context and those of the output; without them, what is asked
+    for a gradient raises NotImplementedError.
     """
 
     def __init__(
@@ -47,13 +48,10 @@ class Operator:
         _library.define(schema)  # type: ignore[no-untyped-call]
         _library.impl(name, run, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
         torch.library.register_fake(f"inrcodec::{name}", fake, lib=_library)
-        self._run = run
-        self._whole = self._recorded = getattr(torch.ops.inrcodec, name).default
-        if keep is not None and back is not None:
-            torch.library.register_autograd(
-                f"inrcodec::{name}", back, setup_context=keep, lib=_library
-            )
-            self._recorded = _function(name, run, keep=keep, back=back).apply
+        keep, back = keep or _keep_nothing, back or _refusal(name)
+        torch.library.register_autograd(f"inrcodec::{name}", back, setup_context=keep, lib=_library)
+        self._run, self._whole = run, getattr(torch.ops.inrcodec, name).default
+        self._recorded = _function(name, run, keep=keep, back=back).apply
 
     def __call__(self, *inputs: Any) -> Any:
         """The results, recorded by autograd where it records."""
@@ -63,6 +61,19 @@ class Operator:
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             return self._recorded(*inputs)
         return self._run(*inputs)
+
+
+def _keep_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """What a refusal needs."""
+
+
+def _refusal(name: str) -> Callable[..., Any]:
+    """In place of a gradient: torch alone would only warn, and give zeros."""
+
+    def refuse(ctx: Any, *cotangents: Any) -> Any:
+        raise NotImplementedError(f"results of {name} have no derivatives here")
+
+    return refuse
 
 
 def _function(

@@ -49,8 +49,11 @@ def is_sound_file(source: str | Path) -> bool:
     """Whether that is a file that begins like a sound; not so of one that begins with a tag."""
     if str(source) == "-" or not Path(source).is_file():
         return False
-    with Path(source).open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    try:
+        with Path(source).open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:  # whoever reads all of it will say so
+        return False
     found = None if head.startswith(b"ID3") else of_content(head, str(source))
     return found is not None and found.kind is Kind.AUDIO
 

@@ -30,6 +30,7 @@ __all__ = [
     "mean_psnr_db",
     "ms_ssim",
     "mse",
+    "pair_of",
     "peak_of",
     "psnr_db",
     "ratio_db",
@@ -95,7 +96,7 @@ def psnr_db(reference: Samples, decoded: Samples, *, peak: float | None = None) 
 
 def frame_psnrs_db(reference: Signal, decoded: Signal) -> NDArray[np.float64]:
     """The PSNR [frames] of each frame of a film, over its samples; infinite for an equal frame."""
-    peak, pairs = peak_of(reference), zip(*_pair(reference, decoded), strict=True)
+    peak, pairs = peak_of(reference), zip(*pair_of(reference, decoded), strict=True)
     return np.array([psnr_db(*pair, peak=peak) for pair in pairs])
 
 
@@ -222,7 +223,7 @@ def _silence_of(signal: Samples) -> float:
 
 
 def _equal(reference: Samples, decoded: Samples) -> bool:
-    return np.array_equal(*_pair(reference, decoded))
+    return np.array_equal(*pair_of(reference, decoded))
 
 
 def _largest(signal: Samples) -> float:
@@ -241,7 +242,10 @@ def _peak(reference: Samples, peak: float | None) -> float:
     return peak_of(reference)
 
 
-def _pair(reference: Samples, decoded: Samples) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def pair_of(
+    reference: Samples, decoded: Samples
+) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """The samples of both. Raises ConfigError for other shapes than one, and for none."""
     true = reference.samples if isinstance(reference, Signal) else reference
     other = decoded.samples if isinstance(decoded, Signal) else decoded
     if true.shape != other.shape:
@@ -255,7 +259,7 @@ def _blocks(
     reference: Samples, decoded: Samples, zero: float = 0.0
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Both signals less `zero` in float64, about a million samples at a time by the first axis."""
-    (true, other), numbers = _pair(reference, decoded), _numbers(reference, decoded)
+    (true, other), numbers = pair_of(reference, decoded), _numbers(reference, decoded)
     step = max(1, _BLOCK * len(true) // true.size)
     for start in range(0, len(true), step):
         rows = slice(start, start + step)
@@ -282,7 +286,7 @@ def _planes(
     reference: Samples, decoded: Samples
 ) -> list[tuple[NDArray[np.generic], NDArray[np.generic]]]:
     """The channels [height, width] of two images, as views."""
-    true, other = _pair(reference, decoded)
+    true, other = pair_of(reference, decoded)
     if true.ndim not in (2, 3):
         raise ConfigError(
             f"similarity is of images [height, width, channels], got shape {true.shape}"

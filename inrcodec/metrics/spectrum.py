@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inrcodec.errors import ConfigError
-from inrcodec.metrics.distortion import mse, ratio_db
+from inrcodec.metrics.distortion import pair_of, ratio_db
 from inrcodec.signal import Kind, Signal, SignalSpec
 
 __all__ = ["band_snr_db", "log_spectral_distance_db"]
@@ -68,7 +68,7 @@ def _check(reference: Signal, decoded: Signal) -> None:
     if reference.spec.sample_format is not decoded.spec.sample_format:
         formats = (signal.spec.sample_format.name for signal in (reference, decoded))
         raise ConfigError(f"sounds of {' and '.join(formats)} are not alike")
-    mse(reference, decoded)  # refuses what is not alike
+    pair_of(reference, decoded)
 
 
 def _frame_of(spec: SignalSpec) -> int:

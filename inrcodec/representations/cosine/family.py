@@ -125,7 +125,7 @@ class Cosine(Representation):
             return self.fitted.segment(number)
         failure = self._failed.get(number)
         if failure is not None:
-            raise failure
+            raise CorruptError(failure.reason, offset=failure.offset)  # a new one
         return self._decoded.get(number, self._decode)
 
     def _decode(self, number: int) -> Segment:

@@ -40,7 +40,7 @@ __all__ = ["Fitted", "fit_sound"]
 Floats = NDArray[np.float64]
 
 _LEAST_ERROR = 1e-30
-_FINER_FOR_EARS = 64.0
+_FINER_FOR_EARS = 64.0  # than steps that are all alike; by how much loud frames and sizes grow
 _SETTLED = STEPS_PER_OCTAVE // 2
 _ROUNDS = 3
 _MOST_CHOSEN = 16  # segments that stand for all of a sound while the step is far

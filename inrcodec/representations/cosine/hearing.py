@@ -36,6 +36,7 @@ _UNIT, _LEAST_POWER = 64, 16  # of power and tilt
 _LOW_HZ, _HIGH_HZ = 100.0, 4000.0
 _GROUPS: Final = 4  # of a frame at most, each with levels of its own
 _ROW: Final = 32  # numbers of a group and channel: levels, then a gain, then zeros
+_CUT: Final = 2  # splits of a frame of the coder, which has a row for each of its blocks
 _LEAST_GAIN, _MOST_GAIN = -64, 63
 _GAINS_PER_OCTAVE: Final = 4
 _MOST_LEVEL: Final = 8
@@ -69,7 +70,10 @@ class Hearing:
         """The inverse of `write`. Raises CorruptError."""
         power, tilt = reader.u8(), reader.u8()
         if not _LEAST_POWER <= power <= _UNIT or tilt > _UNIT:
-            raise CorruptError(f"power {power}, tilt {tilt} of hearing is not in [16, 64], [0, 64]")
+            raise CorruptError(
+                f"power {power}, tilt {tilt} of hearing is not in "
+                f"[{_LEAST_POWER}, {_UNIT}], [0, {_UNIT}]"
+            )
         return cls(power, tilt)
 
     def raised(self, sizes: Floats) -> Floats:
@@ -134,11 +138,11 @@ class Shades:
     def _numbers(self, splits: Splits) -> tuple[Splits, NDArray[np.int32], CoefficientShape]:
         first, n_channels = _first_groups(splits), self.levels.shape[1]
         shape = _shape(int(first[-1]), n_channels)
-        rows = np.zeros((4 * shape.n_frames, n_channels, _ROW), np.int32)
+        rows = np.zeros((shape.n_frames << _CUT, n_channels, _ROW), np.int32)
         rows[: len(self.levels), :, :N_BANDS] = self.levels
         rises = np.diff(self.gains, prepend=0)
         rows[first[:-1], 0, N_BANDS] = np.where(rises < 0, -2 * rises - 1, 2 * rises)
-        return np.full(shape.n_frames, 2, np.uint8), rows.ravel(), shape
+        return np.full(shape.n_frames, _CUT, np.uint8), rows.ravel(), shape
 
     @classmethod
     def from_bytes(cls, data: bytes, splits: Splits, n_channels: int) -> Self:
@@ -146,12 +150,12 @@ class Shades:
         first = _first_groups(splits)
         n_groups = int(first[-1])
         shape = _shape(n_groups, n_channels)
-        fours, values = decode_coefficients(data, shape)
+        cuts, values = decode_coefficients(data, shape)
         rows = values.reshape(-1, n_channels, _ROW).astype(np.int64)
         rises = rows[first[:-1], 0, N_BANDS]
         gains = np.cumsum(np.where(rises % 2 == 1, -(rises + 1) // 2, rises // 2))
         shades = cls(gains, rows[:n_groups, :, :N_BANDS])
-        is_odd = bool(np.any(fours != 2)) or np.any(shades.levels > _MOST_LEVEL)
+        is_odd = bool(np.any(cuts != _CUT)) or np.any(shades.levels > _MOST_LEVEL)
         is_odd = is_odd or np.any(gains < _LEAST_GAIN) or np.any(gains > _MOST_GAIN)
         if is_odd or not np.array_equal(shades._numbers(splits)[1], values):
             raise no_encoder_writes()
@@ -219,8 +223,9 @@ def _first_groups(splits: Splits) -> NDArray[np.int64]:
 
 
 def _shape(n_groups: int, n_channels: int) -> CoefficientShape:
-    """Rows of groups, four to a frame of the coder."""
-    return CoefficientShape(-(-n_groups // 4), 4 * _ROW, n_channels, 2, has_signs=False)
+    """Rows of groups, as blocks of frames of the coder."""
+    n_frames = -(-n_groups >> _CUT)
+    return CoefficientShape(n_frames, _ROW << _CUT, n_channels, _CUT, has_signs=False)
 
 
 def _signs(first: int, shape: tuple[int, ...]) -> Floats:
